@@ -1,0 +1,226 @@
+//! The one door to the file system for everything that changes it.
+//!
+//! Rooms get a [`Disk`] and never call `std::fs` to change something. So a test can record each step, fail it with
+//! ENOSPC or EIO, or stop the process before it, and prove what is left.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{OFlags, RenameFlags};
+
+/// A step at the file system failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}: {source}", path.display())]
+pub struct DiskError {
+    /// What was tried, as a verb: `create`, `write`, `force`, `rename` ...
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+impl DiskError {
+    /// Adds what was tried and where to a system error.
+    pub fn new(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self { action, path: path.to_owned(), source: source.into() }
+    }
+
+    /// Whether the medium has no room left: no space, or over quota.
+    pub fn is_full(&self) -> bool {
+        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    }
+}
+
+/// A shared handle, cheap to clone.
+pub type SharedDisk = Arc<dyn Disk>;
+
+/// Steps that change a file system. Every error names the step and the path.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// Creates an empty file, or empties the one that is there. A symbolic link at `path` is an error, it is not
+    /// followed. `mode`: permission bits before the umask.
+    fn create(&self, path: &Path, mode: u32) -> Result<Box<dyn DiskFile>, DiskError>;
+    /// Opens an existing file for reading and writing; a symbolic link is an error.
+    fn open(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError>;
+    /// Creates one directory; its parent must exist.
+    fn create_dir(&self, path: &Path) -> Result<(), DiskError>;
+    /// Forces the entries of a directory.
+    fn sync_dir(&self, path: &Path) -> Result<(), DiskError>;
+    /// Renames; a file at `to` is replaced.
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
+    /// Exchanges two names in one step. `false`: the file system has no such step, nothing was changed.
+    fn exchange(&self, a: &Path, b: &Path) -> Result<bool, DiskError>;
+    /// Deletes a file.
+    fn remove_file(&self, path: &Path) -> Result<(), DiskError>;
+    /// Deletes an empty directory.
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError>;
+    /// Bytes that the caller may still write to the file system of `path`.
+    fn available(&self, path: &Path) -> Result<u64, DiskError>;
+}
+
+/// An open file.
+pub trait DiskFile: fmt::Debug + Send {
+    /// Where it is.
+    fn path(&self) -> &Path;
+    /// Length in bytes.
+    fn len(&self) -> Result<u64, DiskError>;
+    /// Whether nothing is in it.
+    fn is_empty(&self) -> Result<bool, DiskError> {
+        self.len().map(|length| length == 0)
+    }
+    /// Fills `buffer` from `offset` on, as far as the file goes; returns the bytes read.
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;
+    /// Writes all of `bytes` at `offset`; the file grows as needed.
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Cuts or extends with zeros.
+    fn set_len(&mut self, length: u64) -> Result<(), DiskError>;
+    /// Forces data and length to the medium.
+    fn sync(&mut self) -> Result<(), DiskError>;
+}
+
+/// The file system of the operating system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsDisk;
+
+impl OsDisk {
+    /// A shared handle to it.
+    pub fn shared() -> SharedDisk {
+        Arc::new(Self)
+    }
+}
+
+fn no_follow() -> i32 {
+    OFlags::NOFOLLOW.bits().cast_signed()
+}
+
+impl Disk for OsDisk {
+    fn create(&self, path: &Path, mode: u32) -> Result<Box<dyn DiskFile>, DiskError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(mode).custom_flags(no_follow());
+        let file = options.open(path).map_err(|source| DiskError::new("create", path, source))?;
+        Ok(Box::new(OsFile { file, path: path.to_owned() }))
+    }
+
+    fn open(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).custom_flags(no_follow());
+        let file = options.open(path).map_err(|source| DiskError::new("open", path, source))?;
+        Ok(Box::new(OsFile { file, path: path.to_owned() }))
+    }
+
+    fn create_dir(&self, path: &Path) -> Result<(), DiskError> {
+        std::fs::create_dir(path).map_err(|source| DiskError::new("create directory", path, source))
+    }
+
+    fn sync_dir(&self, path: &Path) -> Result<(), DiskError> {
+        File::open(path)
+            .and_then(|directory| directory.sync_all())
+            .map_err(|source| DiskError::new("force directory", path, source))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError> {
+        std::fs::rename(from, to).map_err(|source| DiskError::new("rename", from, source))
+    }
+
+    fn exchange(&self, a: &Path, b: &Path) -> Result<bool, DiskError> {
+        match rustix::fs::renameat_with(rustix::fs::CWD, a, rustix::fs::CWD, b, RenameFlags::EXCHANGE) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS | rustix::io::Errno::OPNOTSUPP) => {
+                Ok(false)
+            }
+            Err(source) => Err(DiskError::new("exchange", a, source)),
+        }
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), DiskError> {
+        std::fs::remove_file(path).map_err(|source| DiskError::new("delete", path, source))
+    }
+
+    fn remove_dir(&self, path: &Path) -> Result<(), DiskError> {
+        std::fs::remove_dir(path).map_err(|source| DiskError::new("delete directory", path, source))
+    }
+
+    fn available(&self, path: &Path) -> Result<u64, DiskError> {
+        let space = rustix::fs::statvfs(path)
+            .map_err(|source| DiskError::new("ask for the free space of", path, source))?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+}
+
+#[derive(Debug)]
+struct OsFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl DiskFile for OsFile {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn len(&self) -> Result<u64, DiskError> {
+        let metadata =
+            self.file.metadata().map_err(|source| DiskError::new("examine", &self.path, source))?;
+        Ok(metadata.len())
+    }
+
+    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+        let mut done = 0;
+        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(source) => return Err(DiskError::new("read", &self.path, source)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+        self.file.write_all_at(bytes, offset).map_err(|source| DiskError::new("write", &self.path, source))
+    }
+
+    fn set_len(&mut self, length: u64) -> Result<(), DiskError> {
+        self.file.set_len(length).map_err(|source| DiskError::new("set the length of", &self.path, source))
+    }
+
+    fn sync(&mut self) -> Result<(), DiskError> {
+        self.file.sync_all().map_err(|source| DiskError::new("force", &self.path, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbolic_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (victim, link) = (dir.path().join("victim"), dir.path().join("link"));
+        std::fs::write(&victim, b"untouched").unwrap();
+        std::os::unix::fs::symlink(&victim, &link).unwrap();
+        assert_eq!(OsDisk.create(&link, 0o666).unwrap_err().action, "create");
+        assert_eq!(OsDisk.open(&link).unwrap_err().action, "open");
+        assert_eq!(std::fs::read(&victim).unwrap(), b"untouched");
+    }
+
+    #[test]
+    fn exchange_swaps_two_directories() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        OsDisk.create_dir(&a).unwrap();
+        OsDisk.create_dir(&b).unwrap();
+        OsDisk.create(&a.join("of a"), 0o666).unwrap().write_at(2, b"xy").unwrap();
+        if OsDisk.exchange(&a, &b).unwrap() {
+            assert_eq!(std::fs::read(b.join("of a")).unwrap(), b"\0\0xy");
+        }
+        OsDisk.sync_dir(dir.path()).unwrap();
+        assert!(OsDisk.available(dir.path()).unwrap() > 0);
+    }
+}

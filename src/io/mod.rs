@@ -1,0 +1,4 @@
+//! Byte cursors and the file system. Knows nothing of Neo4j.
+
+pub mod bytes;
+pub mod disk;

@@ -1,0 +1,15 @@
+//! Online backup for Neo4j 4.4 as one native program.
+//!
+//! One library, so that tests and benches can use every part, and one binary on top of it. The rooms:
+//!
+//! | Room | Owns |
+//! |---|---|
+//! | [`store`] | a database directory: file names, neostore, identities |
+//! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
+//!
+//! Data goes down once: `cli → backup, serve → catchup → txlog → store → io`; `config` and `tls` stand beside.
+//! `docs/architecture.md` tells the why.
+#![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+pub mod io;
+pub mod store;

@@ -1,0 +1,5 @@
+//! Process entry.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

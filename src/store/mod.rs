@@ -1,0 +1,3 @@
+//! A database directory: its files, its metadata store and its identities.
+
+pub mod id;

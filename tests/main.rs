@@ -1,0 +1,1 @@
+//! All tests that need more than one room. One module per promise; fixtures in `support`.
