@@ -4,6 +4,7 @@
 //!
 //! | Room | Owns |
 //! |---|---|
+//! | [`backup`] | the job: selection, target, fetch, publish |
 //! | [`store`] | a database directory: file names, neostore, identities |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
@@ -11,5 +12,6 @@
 //! `docs/architecture.md` tells the why.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+pub mod backup;
 pub mod io;
 pub mod store;
