@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, IoSlice, IoSliceMut};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -63,8 +63,8 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn available(&self, path: &Path) -> Result<u64, DiskError>;
 }
 
-/// An open file.
-pub trait DiskFile: fmt::Debug + Send {
+/// An open file. Positions are arguments, so threads may share it.
+pub trait DiskFile: fmt::Debug + Send + Sync {
     /// Where it is.
     fn path(&self) -> &Path;
     /// Length in bytes.
@@ -74,13 +74,33 @@ pub trait DiskFile: fmt::Debug + Send {
         self.len().map(|length| length == 0)
     }
     /// Fills `buffer` from `offset` on, as far as the file goes; returns the bytes read.
-    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError>;
+    /// Fills the buffers in their order from `offset` on, as far as the file goes; returns the bytes read.
+    fn read_vectored_at(&self, offset: u64, buffers: &mut [IoSliceMut<'_>]) -> Result<usize, DiskError> {
+        let mut done = 0;
+        for buffer in buffers {
+            let count = self.read_at(offset + done as u64, buffer)?;
+            done += count;
+            if count < buffer.len() {
+                break;
+            }
+        }
+        Ok(done)
+    }
     /// Writes all of `bytes` at `offset`; the file grows as needed.
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError>;
+    /// Writes all of the buffers, one after the other, at `offset`; the file grows as needed.
+    fn write_vectored_at(&self, mut offset: u64, buffers: &mut [IoSlice<'_>]) -> Result<(), DiskError> {
+        for buffer in buffers {
+            self.write_at(offset, buffer)?;
+            offset += buffer.len() as u64;
+        }
+        Ok(())
+    }
     /// Cuts or extends with zeros.
-    fn set_len(&mut self, length: u64) -> Result<(), DiskError>;
+    fn set_len(&self, length: u64) -> Result<(), DiskError>;
     /// Forces data and length to the medium.
-    fn sync(&mut self) -> Result<(), DiskError>;
+    fn sync(&self) -> Result<(), DiskError>;
 }
 
 /// The file system of the operating system.
@@ -169,7 +189,7 @@ impl DiskFile for OsFile {
         Ok(metadata.len())
     }
 
-    fn read_at(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+    fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
         let mut done = 0;
         while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
             match self.file.read_at(rest, offset + done as u64) {
@@ -182,15 +202,48 @@ impl DiskFile for OsFile {
         Ok(done)
     }
 
-    fn write_at(&mut self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
+    fn read_vectored_at(&self, offset: u64, mut buffers: &mut [IoSliceMut<'_>]) -> Result<usize, DiskError> {
+        let mut done = 0;
+        while !buffers.is_empty() {
+            match rustix::io::preadv(&self.file, buffers, offset + done as u64) {
+                Ok(0) => break,
+                Ok(count) => {
+                    done += count;
+                    IoSliceMut::advance_slices(&mut buffers, count);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(source) => return Err(DiskError::new("read", &self.path, source)),
+            }
+        }
+        Ok(done)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.file.write_all_at(bytes, offset).map_err(|source| DiskError::new("write", &self.path, source))
     }
 
-    fn set_len(&mut self, length: u64) -> Result<(), DiskError> {
+    fn write_vectored_at(&self, mut offset: u64, mut buffers: &mut [IoSlice<'_>]) -> Result<(), DiskError> {
+        // Empty buffers alone would look like a medium that takes nothing.
+        IoSlice::advance_slices(&mut buffers, 0);
+        while !buffers.is_empty() {
+            match rustix::io::pwritev(&self.file, buffers, offset) {
+                Ok(0) => return Err(DiskError::new("write", &self.path, io::ErrorKind::WriteZero)),
+                Ok(count) => {
+                    offset += count as u64;
+                    IoSlice::advance_slices(&mut buffers, count);
+                }
+                Err(rustix::io::Errno::INTR) => {}
+                Err(source) => return Err(DiskError::new("write", &self.path, source)),
+            }
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, length: u64) -> Result<(), DiskError> {
         self.file.set_len(length).map_err(|source| DiskError::new("set the length of", &self.path, source))
     }
 
-    fn sync(&mut self) -> Result<(), DiskError> {
+    fn sync(&self) -> Result<(), DiskError> {
         self.file.sync_all().map_err(|source| DiskError::new("force", &self.path, source))
     }
 }
@@ -222,5 +275,17 @@ mod tests {
         }
         OsDisk.sync_dir(dir.path()).unwrap();
         assert!(OsDisk.available(dir.path()).unwrap() > 0);
+    }
+
+    #[test]
+    fn vectored_steps_do_what_single_ones_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = OsDisk.create(&dir.path().join("file"), 0o666).unwrap();
+        file.write_vectored_at(1, &mut [IoSlice::new(b"abc"), IoSlice::new(b""), IoSlice::new(b"de")])
+            .unwrap();
+        let (mut first, mut second) = ([9; 4], [9; 4]);
+        let mut buffers = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
+        assert_eq!(file.read_vectored_at(0, &mut buffers).unwrap(), 6);
+        assert_eq!((&first, &second), (b"\0abc", b"de\x09\x09"));
     }
 }
