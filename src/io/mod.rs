@@ -2,3 +2,5 @@
 
 pub mod bytes;
 pub mod disk;
+pub mod filesystem;
+pub mod lock;
