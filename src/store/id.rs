@@ -1,4 +1,4 @@
-//! What identifies a store, a database and a transaction.
+//! What identifies a store, a database, a transaction and a record.
 
 use std::fmt;
 
@@ -147,9 +147,79 @@ impl fmt::Display for TransactionId {
     }
 }
 
+/// Ids of records: numbers from 0, per store file. Logs and most records write "none" as −1.
+macro_rules! record_ids {
+    ($($(#[$doc:meta])* $name:ident($raw:ty)),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $raw);
+
+        impl $name {
+            /// The id in a signed field of full width, where −1 stands for none.
+            pub fn from_field(field: <$raw as Signed>::Field) -> Option<Self> {
+                (field != -1).then_some(Self(field as $raw))
+            }
+
+            /// The reverse of [`Self::from_field`].
+            pub fn to_field(id: Option<Self>) -> <$raw as Signed>::Field {
+                id.map_or(-1, |id| id.0 as <$raw as Signed>::Field)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    )+};
+}
+
+/// The signed number as which Java writes an unsigned one.
+pub trait Signed {
+    /// As wide as the unsigned number.
+    type Field;
+}
+
+impl Signed for u64 {
+    type Field = i64;
+}
+
+impl Signed for u32 {
+    type Field = i32;
+}
+
+record_ids! {
+    /// A node.
+    NodeId(u64),
+    /// A relationship.
+    RelationshipId(u64),
+    /// A group: the relationships of one type of a dense node.
+    GroupId(u64),
+    /// A property record, which holds up to four properties.
+    PropertyId(u64),
+    /// A record of one of the dynamic stores: strings, arrays, labels, names.
+    DynamicId(u64),
+    /// A record of the schema store: an index or a constraint.
+    SchemaId(u64),
+    /// A label token.
+    LabelId(u32),
+    /// A relationship type token.
+    RelationshipTypeId(u32),
+    /// A property key token.
+    PropertyKeyId(u32),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn none_is_minus_one_in_a_field() {
+        assert_eq!(NodeId::from_field(-1), None);
+        assert_eq!(NodeId::from_field(0), Some(NodeId(0)));
+        assert_eq!(NodeId::to_field(Some(NodeId(1 << 35))), 1 << 35);
+        assert_eq!(LabelId::to_field(None), -1);
+    }
 
     #[test]
     fn versions_pack_as_in_the_specification() {
