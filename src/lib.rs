@@ -5,6 +5,7 @@
 //! | Room | Owns |
 //! |---|---|
 //! | [`backup`] | the job: selection, target, fetch, publish |
+//! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
 //! | [`store`] | a database directory: file names, neostore, identities |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
@@ -14,6 +15,7 @@
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 pub mod backup;
+pub mod catchup;
 pub mod config;
 pub mod io;
 pub mod store;
