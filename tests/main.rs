@@ -1,1 +1,4 @@
 //! All tests that need more than one room. One module per promise; fixtures in `support`.
+
+mod kernel;
+mod support;

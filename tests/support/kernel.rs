@@ -1,0 +1,129 @@
+//! The real Neo4j 4.4: builds and drives the programs of `fixtures/neo4j`.
+//!
+//! A test begins with `let Some(kernel) = Kernel::find() else { return };`. Without a JDK and Maven that says so and
+//! skips the test; with `CI` set it fails instead.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A JDK and the built programs.
+pub struct Kernel {
+    directory: PathBuf,
+    oracle: OnceLock<Mutex<Program>>,
+}
+
+impl Kernel {
+    /// The kernel, built on first use; `None` if there is no JDK, which skips the test.
+    ///
+    /// # Panics
+    /// When the programs can't be built, or when there is no JDK and `CI` is set.
+    pub fn find() -> Option<&'static Self> {
+        static KERNEL: OnceLock<Option<Kernel>> = OnceLock::new();
+        let kernel = KERNEL.get_or_init(Self::build).as_ref();
+        if kernel.is_none() {
+            let test = std::thread::current().name().unwrap_or("a test").to_owned();
+            assert!(std::env::var_os("CI").is_none(), "{test} needs a JDK 17 and Maven");
+            // Past the capture of the test harness: a skipped test must not look like one that ran.
+            writeln!(std::io::stderr(), "{test} skipped: no JDK (javac and mvn)").expect("standard error");
+        }
+        kernel
+    }
+
+    fn build() -> Option<Self> {
+        let there =
+            |tool| Command::new(tool).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        if there("javac").is_err() || there("mvn").is_err() {
+            return None;
+        }
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/neo4j");
+        let status = Command::new(directory.join("build")).status().expect("fixtures/neo4j/build");
+        assert!(status.success(), "fixtures/neo4j/build ended with {status}");
+        Some(Self { directory, oracle: OnceLock::new() })
+    }
+
+    /// The process that all tests share for jobs that need no running database.
+    pub fn oracle(&self) -> MutexGuard<'_, Program> {
+        self.oracle
+            .get_or_init(|| Mutex::new(self.start("fixture.Oracle", &[])))
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts one of the programs.
+    pub fn start(&self, class: &str, arguments: &[&str]) -> Program {
+        Program::start(class, self.java().arg(class).args(arguments))
+    }
+
+    fn java(&self) -> Command {
+        let mut java = Command::new("java");
+        java.args(["-Xmx1g", "-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1"]);
+        for package in ["java.nio", "sun.nio.ch", "java.lang", "java.io"] {
+            java.arg(format!("--add-opens=java.base/{package}=ALL-UNNAMED"));
+        }
+        let classes = self.directory.join("target/classes");
+        let jars = self.directory.join("target/lib/*");
+        java.arg("-cp").arg(format!("{}:{}", classes.display(), jars.display()));
+        java
+    }
+}
+
+/// A running program that answers one JSON line to each; it ends with this value.
+pub struct Program {
+    name: String,
+    process: Child,
+    requests: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Program {
+    fn start(name: &str, command: &mut Command) -> Self {
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        let requests = process.stdin.take().expect("piped");
+        let answers = BufReader::new(process.stdout.take().expect("piped"));
+        Self { name: name.to_owned(), process, requests, answers }
+    }
+
+    /// Sends a request and waits for the answer to it.
+    ///
+    /// # Panics
+    /// When the job failed; its stack trace is on standard error.
+    pub fn ask<A: DeserializeOwned>(&mut self, request: &Value) -> A {
+        writeln!(self.requests, "{request}").unwrap_or_else(|error| panic!("{self} is gone: {error}"));
+        self.answer(&request.to_string())
+    }
+
+    fn answer<A: DeserializeOwned>(&mut self, request: &str) -> A {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap_or_else(|error| panic!("{self} is gone: {error}"));
+        let answer: Value = serde_json::from_str(&line)
+            .unwrap_or_else(|error| panic!("{self}, {request}: {line:?}: {error}"));
+        if let Some(error) = answer.get("error") {
+            panic!("{self}, {request}: {error}");
+        }
+        serde_json::from_value(answer).unwrap_or_else(|error| panic!("{self}, {request}: {line:?}: {error}"))
+    }
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (process {})", self.name, self.process.id())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Neither can fail in a way that matters: the process may have ended by itself.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}

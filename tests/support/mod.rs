@@ -1,0 +1,3 @@
+//! Fixtures: what several tests arrange.
+
+pub mod kernel;
