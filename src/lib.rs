@@ -7,6 +7,7 @@
 //! | [`backup`] | the job: selection, target, fetch, publish |
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
+//! | [`txlog`] | transaction logs and checkpoints: entries, commands, files |
 //! | [`store`] | a database directory: file names, neostore, identities |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
@@ -19,3 +20,4 @@ pub mod catchup;
 pub mod config;
 pub mod io;
 pub mod store;
+pub mod txlog;
