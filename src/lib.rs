@@ -4,6 +4,7 @@
 //!
 //! | Room | Owns |
 //! |---|---|
+//! | [`cli`] | definitions, grammar, help, log lines, messages, exit codes; alone prints |
 //! | [`backup`] | the job: selection, target, fetch, publish |
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
@@ -17,6 +18,7 @@
 
 pub mod backup;
 pub mod catchup;
+pub mod cli;
 pub mod config;
 pub mod io;
 pub mod store;

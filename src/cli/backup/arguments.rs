@@ -1,0 +1,117 @@
+//! The values of `backup`.
+
+use std::path::PathBuf;
+
+use crate::backup::selection::Selection;
+use crate::cli::grammar::Call;
+use crate::cli::usage::UsageError;
+
+/// What the command line of a backup says.
+#[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
+pub struct BackupArguments {
+    /// Directory that holds one directory per database. Empty: the working directory.
+    pub backup_dir: PathBuf,
+    /// The server, as written; read when the run begins, because a mistake in it is no usage error.
+    pub from: String,
+    /// Which databases.
+    pub database: Selection,
+    /// Whether a failed incremental backup becomes a full one.
+    pub fallback_to_full: bool,
+    /// Size of the page cache, as written; read when the run begins.
+    pub pagecache: String,
+    /// Whether the copy is to be checked.
+    pub check_consistency: bool,
+    /// Whether the command line says so, and not the default.
+    pub check_consistency_given: bool,
+    /// Where the report of the check goes. It must exist even when nothing is checked.
+    pub report_dir: PathBuf,
+    /// Check nodes, relationships, properties, types and tokens.
+    pub check_graph: bool,
+    /// Check indexes.
+    pub check_indexes: bool,
+    /// Check the structure of indexes.
+    pub check_index_structure: bool,
+    /// Options on the command line that have no effect any more, with their dashes.
+    pub deprecated: Vec<&'static str>,
+    /// More settings, which win over `neo4j.conf`.
+    pub additional_config: Option<PathBuf>,
+    /// Which commands that create users and roles are saved.
+    pub include_metadata: Option<IncludeMetadata>,
+    /// Whether the copy is to be recovered.
+    pub prepare_restore: bool,
+    /// Whether several threads recover.
+    pub parallel_recovery: bool,
+    /// Internal log lines and chains of errors.
+    pub verbose: bool,
+    /// Whether `$(command)` in the configuration is run.
+    pub expand_commands: bool,
+}
+
+/// In the order of their warnings.
+const DEPRECATED: [&str; 3] =
+    ["--check-label-scan-store", "--check-relationship-type-scan-store", "--check-property-owners"];
+
+/// Values of `--include-metadata`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IncludeMetadata {
+    /// Users and roles.
+    All,
+    /// Users and the roles that they have.
+    Users,
+    /// Roles and their privileges.
+    Roles,
+}
+
+impl IncludeMetadata {
+    /// Reads a value; case matters.
+    pub fn parse(text: &str) -> Option<Self> {
+        match text {
+            "all" => Some(Self::All),
+            "users" => Some(Self::Users),
+            "roles" => Some(Self::Roles),
+            _ => None,
+        }
+    }
+}
+
+impl BackupArguments {
+    /// Takes the values of a call.
+    pub(in crate::cli) fn of(call: &Call) -> Result<Self, UsageError> {
+        Ok(Self {
+            backup_dir: call.value("backup-dir")?,
+            from: call.value("from")?,
+            database: call.value("database")?,
+            fallback_to_full: call.value("fallback-to-full")?,
+            pagecache: call.value("pagecache")?,
+            check_consistency: call.value("check-consistency")?,
+            check_consistency_given: call.is_given("check-consistency"),
+            report_dir: call.value("report-dir")?,
+            check_graph: call.value("check-graph")?,
+            check_indexes: call.value("check-indexes")?,
+            check_index_structure: call.value("check-index-structure")?,
+            deprecated: DEPRECATED
+                .into_iter()
+                .filter(|option| call.is_given(option.trim_start_matches('-')))
+                .collect(),
+            additional_config: call.optional("additional-config"),
+            include_metadata: call.optional("include-metadata"),
+            prepare_restore: call.value("prepare-restore")?,
+            parallel_recovery: call.value("parallel-recovery")?,
+            verbose: call.value("verbose")?,
+            expand_commands: call.value("expand-commands")?,
+        })
+    }
+
+    /// Whether the copy is checked: what is not recovered can't be. Specification: command line 2.11.
+    pub fn checks(&self) -> bool {
+        self.check_consistency && self.prepare_restore
+    }
+
+    /// One line for each deprecated option on the command line, also with its default. Specification: command line 2.7.
+    pub fn deprecations(&self) -> impl Iterator<Item = String> {
+        let text =
+            |option| format!("Warning: Option '{option}' has been deprecated and its value will be ignored.");
+        self.deprecated.iter().map(text)
+    }
+}

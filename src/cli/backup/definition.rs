@@ -1,0 +1,102 @@
+//! The options of `backup`. Specification: command line 2.1; the order is that of the help there, 1.5.
+
+use clap::Command;
+
+use super::arguments::IncludeMetadata;
+use crate::backup::selection::Selection;
+use crate::cli::definition::{boolean, command, help_flag, invalid, path, switch, value};
+
+/// The command and its options.
+pub(in crate::cli) fn definition() -> Command {
+    command("backup")
+        .about("Perform an online backup from a running Neo4j enterprise server.")
+        .long_about(
+            "Perform an online backup from a running Neo4j enterprise server. Neo4j's backup service must have been \
+             configured on the server beforehand.\n\
+             \n\
+             Options written as --name[=<true/false>] negate their default when they stand without a value: \
+             --check-consistency alone means --check-consistency=false. Write the value.\n\
+             \n\
+             This version makes a full copy at each run. It does not recover the copy: Neo4j does when it first opens \
+             it. It does not check the copy either: with --check-consistency=true the exit code is 2.\n\
+             \n\
+             For more information see: https://neo4j.com/docs/operations-manual/current/backup/",
+        )
+        .arg(path("backup-dir").required(true).help("Directory to place backup in."))
+        .arg(value("from", "host:port").default_value("localhost:6362").help("Host and port of Neo4j."))
+        .arg(
+            value("database", "database")
+                .default_value("neo4j")
+                .help("Name of the remote database to backup. Can contain * and ? for globbing.")
+                .value_parser(|text: &str| {
+                    Selection::parse(text).map_err(|reason| {
+                        // The class of the exception is part of the text that scripts know.
+                        let reason = format!(
+                            "Invalid database name '{text}'. (java.lang.IllegalArgumentException: {reason})"
+                        );
+                        invalid("database", reason)
+                    })
+                }),
+        )
+        .arg(switch("fallback-to-full", true).help(
+            "If an incremental backup fails backup will move the old backup to <name>.err.<N> and fallback to a full.",
+        ))
+        .arg(
+            value("pagecache", "size")
+                .default_value("8m")
+                .help("The size of the page cache to use for the backup process."),
+        )
+        .arg(switch("check-consistency", true).help("If a consistency check should be made."))
+        .arg(path("report-dir").default_value(".").help("Directory where consistency report will be written."))
+        .arg(boolean("check-graph").default_value("true").help(
+            "Perform consistency checks between nodes, relationships, properties, types and tokens.",
+        ))
+        .arg(boolean("check-indexes").default_value("true").help("Perform consistency checks on indexes."))
+        .arg(
+            boolean("check-index-structure").default_value("true").help("Perform structure checks on indexes."),
+        )
+        .arg(boolean("check-label-scan-store").help(
+            "Perform consistency checks on the label scan store. This option is deprecated and its value will be \
+             ignored. Checking of label scan store/lookup index on labels is controlled by --check-graph.",
+        ))
+        .arg(boolean("check-relationship-type-scan-store").help(
+            "Perform consistency checks on the relationship type scan store. This option is deprecated and its value \
+             will be ignored. Checking of relationship type scan store/lookup index on relationship types is \
+             controlled by --check-graph.",
+        ))
+        .arg(boolean("check-property-owners").help(
+            "Perform additional consistency checks on property ownership. This check is very expensive in time and \
+             memory. This option is deprecated and its value will be ignored.",
+        ))
+        .arg(path("additional-config").help("Configuration file to supply additional configuration in."))
+        .arg(
+            value("include-metadata", "all/users/roles")
+                .help(
+                    "Include metadata in file. Can't be used for backing system database.\n\
+                     roles - commands to create the roles and privileges (for both database and graph) that affect \
+                     the use of the database\n\
+                     users - commands to create the users that can use the database and their role assignments\n\
+                     all - include roles and users",
+                )
+                .value_parser(|text: &str| {
+                    IncludeMetadata::parse(text).ok_or_else(|| {
+                        let reason =
+                            format!("expected one of [all, users, roles] (case-sensitive) but was '{text}'");
+                        invalid("include-metadata", reason)
+                    })
+                }),
+        )
+        .arg(switch("prepare-restore", true).help(
+            "Perform the recovery of the backup store by applying the latest pulled transactions. If disabled, the \
+             backup will be faster but a recovery of the backup store will be required at a later time before \
+             restoring the data (using the neo4j-admin prepare-restore command). Note: if --prepare-restore is set to \
+             false, then --check-consistency is implicitly set to false because the consistency of a none-recovered \
+             store can't be checked.",
+        ))
+        .arg(switch("parallel-recovery", false).help(
+            "Allow multiple threads to apply pulled transactions to a backup in parallel. For some databases and \
+             workloads this may reduce backup times significantly.\n\
+             Note: this is an EXPERIMENTAL option. Consult Neo4j support before use.",
+        ))
+        .arg(help_flag())
+}
