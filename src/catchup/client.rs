@@ -7,13 +7,14 @@ use super::error::{CatchupError, MessageType};
 use super::frame;
 use super::handshake::ProtocolVersion;
 use super::message::{
-    AllDatabaseIdsRequest, AllDatabaseIdsResponse, DatabaseIdRequest, DatabaseIdResponse, FileChunk,
-    FileHeader, InfoRequest, InfoResponse, MetadataKind, MetadataRequest, MetadataResponse, PrepareStatus,
-    PrepareStoreCopyRequest, PrepareStoreCopyResponse, RequestKind, ResponseKind, StoreCopyFinished,
-    StoreCopyStatus, StoreFileRequest, StoreIdRequest, StoreIdResponse,
+    AllDatabaseIdsRequest, AllDatabaseIdsResponse, Behind, CatchupResult, DatabaseIdRequest,
+    DatabaseIdResponse, FileChunk, FileHeader, InfoRequest, InfoResponse, MetadataKind, MetadataRequest,
+    MetadataResponse, PrepareStatus, PrepareStoreCopyRequest, PrepareStoreCopyResponse, RequestKind,
+    ResponseKind, StoreCopyFinished, StoreCopyStatus, StoreFileRequest, StoreIdRequest, StoreIdResponse,
+    TransactionPullRequest, TransactionStreamDecoder, TransactionStreamFinished,
 };
 use super::peer::Peer;
-use super::sink::{FileSink, SinkError};
+use super::sink::{FileSink, SinkError, TransactionSink};
 use crate::store::id::{DatabaseId, StoreId, TransactionId};
 
 /// Most files in the answer to a preparation. A store has some dozens for each of its indexes.
@@ -22,6 +23,8 @@ const MAX_FILES: usize = 262_144;
 /// The types of the messages that an answer consists of.
 const FILE: MessageType = MessageType(ResponseKind::File as u8);
 const PREPARED: MessageType = MessageType(ResponseKind::PrepareStoreCopy as u8);
+const TRANSACTIONS: MessageType = MessageType(ResponseKind::Transactions as u8);
+const STREAM_FINISHED: MessageType = MessageType(ResponseKind::TransactionStreamFinished as u8);
 const FILE_FINISHED: MessageType = MessageType(ResponseKind::StoreCopyFinished as u8);
 
 /// What is left to do after [`Client::prepare_store_copy`].
@@ -31,6 +34,16 @@ pub struct Prepared {
     pub checkpoint: TransactionId,
     /// Bare names for [`Client::store_file`].
     pub names: Vec<String>,
+}
+
+/// How [`Client::pull`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamEnd {
+    /// The server's result. The transactions handed to the sink before are good whatever it is.
+    pub result: CatchupResult,
+    /// The last transaction of the stream; if it had none, the last one committed on the server. `None` if the server
+    /// refused.
+    pub last: Option<TransactionId>,
 }
 
 /// A connection to a server, ready for requests, one at a time.
@@ -174,6 +187,74 @@ impl Client {
             StoreCopyStatus::Success => Err(CatchupError::NoFile { peer, name }),
             status => Err(CatchupError::StoreFileRefused { peer, name, status }),
         }
+    }
+
+    /// Fetches all transactions behind `previous`, which must be at least 1, from the store `store_id`.
+    ///
+    /// The answer goes on as long as transactions are committed meanwhile, unless the server is set to stop at the one
+    /// that was the last when it was asked. Every result of the server is returned, an `ERROR` message is an error.
+    pub async fn pull(
+        &mut self,
+        database: DatabaseId,
+        previous: TransactionId,
+        store_id: StoreId,
+        sink: &mut dyn TransactionSink,
+    ) -> Result<StreamEnd, CatchupError> {
+        let request = RequestKind::TransactionPull;
+        self.connection.send(&TransactionPullRequest { database, previous, store_id }).await?;
+        let mut got = self.connection.message_type(request).await?;
+        let mut expected = "TX or TX_STREAM_FINISHED";
+        let mut sent = None;
+        if got == TRANSACTIONS {
+            sent = Some(Behind(self.receive_transactions(store_id, sink).await?));
+            got = self.connection.message_type(request).await?;
+            expected = "TX_STREAM_FINISHED";
+        }
+        if got != STREAM_FINISHED {
+            return Err(self.connection.refusal(request, got, expected).await);
+        }
+        let TransactionStreamFinished { result, last } = self.connection.response(request).await?;
+        let last = Some(last).filter(|last| last.0 >= 0);
+        // After an exception the server closes the connection.
+        if result != CatchupResult::GeneralError {
+            self.connection.answer_complete();
+        }
+        match (sent, last) {
+            (Some(behind), Some(told)) if behind != Behind(last) => {
+                Err(CatchupError::StreamEnd { peer: self.peer().clone(), told, behind })
+            }
+            _ => Ok(StreamEnd { result, last }),
+        }
+    }
+
+    /// Receives a stream whose type byte has arrived, up to its end mark. Returns the last transaction in it.
+    async fn receive_transactions(
+        &mut self,
+        store_id: StoreId,
+        sink: &mut dyn TransactionSink,
+    ) -> Result<Option<TransactionId>, CatchupError> {
+        let request = RequestKind::TransactionPull;
+        let peer = self.peer().clone();
+        let unreadable = |error| CatchupError::Stream { peer: peer.clone(), error };
+        let mut decoder = TransactionStreamDecoder::new(store_id);
+        while !decoder.is_ended() {
+            let payload = self.connection.frame(request, frame::STREAM_LIMIT).await?;
+            // No frame of a stream is that short: this is the server's way to give up. Specification: protocol 4.5.
+            if payload == [STREAM_FINISHED.0] {
+                let TransactionStreamFinished { result, .. } = self.connection.response(request).await?;
+                return Err(CatchupError::StreamBrokenOff { peer, behind: Behind(decoder.last()), result });
+            }
+            decoder.begin(payload).map_err(unreadable)?;
+            let mut rest = payload;
+            while let Some((transaction, bytes)) = decoder.next(&mut rest).map_err(unreadable)? {
+                sink.accept(&transaction, bytes).map_err(|source| CatchupError::Sink {
+                    peer: peer.clone(),
+                    request,
+                    source,
+                })?;
+            }
+        }
+        Ok(decoder.last())
     }
 
     /// Receives a file whose type byte has arrived. Its bytes go from the network buffer to the sink without a copy.

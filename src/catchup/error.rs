@@ -7,19 +7,25 @@ use std::time::Duration;
 use super::frame::FrameError;
 use super::handshake::ProtocolVersion;
 use super::hint::{Hint, tls_error};
-use super::message::{CatchupResult, DecodeError, PrepareStatus, RequestKind, ResponseKind, StoreCopyStatus};
+use super::message::{
+    Behind, CatchupResult, DecodeError, PrepareStatus, RequestKind, ResponseKind, StoreCopyStatus,
+    StreamError,
+};
 use super::peer::Peer;
+use super::server::SourceError;
 use super::sink::SinkError;
 use super::timeouts::IsoDuration;
-use crate::store::id::DatabaseId;
+use crate::store::id::{DatabaseId, TransactionId};
 
 /// What was going on, worded to follow "closed the connection".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The TLS handshake.
     Tls,
-    /// The raw magic.
+    /// The server's answer to the raw magic.
     Magic,
+    /// The client's raw magic.
+    Greeting,
     /// Agreeing on a version.
     Handshake,
     /// A request is being sent.
@@ -39,6 +45,7 @@ impl fmt::Display for Step {
         match self {
             Self::Tls => f.write_str("during the TLS handshake"),
             Self::Magic => f.write_str("before it had answered the greeting of the backup protocol"),
+            Self::Greeting => f.write_str("before it had sent the greeting of the backup protocol"),
             Self::Handshake => f.write_str("during the handshake of the backup protocol"),
             Self::Send(request) => write!(f, "when {request} was sent"),
             Self::Answer(request) => write!(f, "before it had completed the answer to {request}"),
@@ -283,6 +290,34 @@ pub enum CatchupError {
         /// What came instead of a chunk.
         error: DecodeError,
     },
+    /// A transaction stream that can't be read.
+    #[error("{peer} sent a transaction stream that can't be read: {error}")]
+    Stream {
+        /// The other end.
+        peer: Peer,
+        /// What is wrong with it.
+        error: StreamError,
+    },
+    /// The server gave up in the middle of a transaction stream.
+    #[error("{peer} broke off the transaction stream behind {behind}: {result}")]
+    StreamBrokenOff {
+        /// The other end.
+        peer: Peer,
+        /// What came before.
+        behind: Behind,
+        /// The reason.
+        result: CatchupResult,
+    },
+    /// The server counts otherwise than what it sent.
+    #[error("{peer} ended the transaction stream at transaction {told}, but it ends behind {behind}")]
+    StreamEnd {
+        /// The other end.
+        peer: Peer,
+        /// The last transaction by its word.
+        told: TransactionId,
+        /// The last transaction that came.
+        behind: Behind,
+    },
     /// More files than any store has.
     #[error("{peer} sent more than {limit} files in answer to {request}")]
     TooManyFiles {
@@ -352,6 +387,17 @@ pub enum CatchupError {
         peer: Peer,
         /// What was to be asked for.
         request: RequestKind,
+    },
+    /// The server could not read what it was asked for.
+    #[error("{request} of {peer} can't be answered")]
+    Source {
+        /// The client.
+        peer: Peer,
+        /// What it asked for.
+        request: RequestKind,
+        /// The source's own error.
+        #[source]
+        source: SourceError,
     },
     /// What arrived could not be stored.
     #[error("what {peer} sent in answer to {request} could not be stored")]

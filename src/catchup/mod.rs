@@ -25,10 +25,10 @@ pub mod server;
 pub mod sink;
 pub mod timeouts;
 
-pub use self::client::{Client, Prepared};
+pub use self::client::{Client, Prepared, StreamEnd};
 pub use self::connection::Dialer;
 pub use self::error::{CatchupError, Step};
 pub use self::handshake::ProtocolVersion;
 pub use self::peer::Peer;
-pub use self::sink::{FileSink, SinkError};
+pub use self::sink::{FileSink, SinkError, TransactionSink};
 pub use self::timeouts::Timeouts;

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::time::Duration;
 
+use crate::txlog::wire::WireTransaction;
+
 /// A sink could not take what came. The error of the sink is the cause and tells what and where.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -40,4 +42,13 @@ pub trait FileSink: Send {
     fn waiting_for_checkpoint(&mut self, waited: Duration) {
         let _ = waited;
     }
+}
+
+/// Takes the transactions of a stream, one after the other.
+pub trait TransactionSink: Send {
+    /// The next transaction and its bytes as they travelled: start entry, commands and commit entry, without the
+    /// checksum that follows in a log file. May block.
+    ///
+    /// The bytes are a readable transaction; whether its id is the one that must come now is for the sink to say.
+    fn accept(&mut self, transaction: &WireTransaction, bytes: &[u8]) -> Result<(), SinkError>;
 }

@@ -15,6 +15,7 @@ mod result;
 mod store_file;
 mod store_id;
 mod transaction_pull;
+mod transaction_stream;
 
 use std::fmt;
 
@@ -32,6 +33,7 @@ pub use self::result::CatchupResult;
 pub use self::store_file::{StoreCopyFinished, StoreCopyStatus, StoreFileRequest};
 pub use self::store_id::{StoreIdRequest, StoreIdResponse};
 pub use self::transaction_pull::{TransactionPullRequest, TransactionStreamFinished};
+pub use self::transaction_stream::{Behind, StreamError, TransactionStreamDecoder, TransactionStreamEncoder};
 
 use crate::io::bytes::{OutOfBytes, Reader};
 
