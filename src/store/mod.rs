@@ -1,6 +1,4 @@
 //! A database directory: its files, its metadata store and its identities.
 
 pub mod id;
-pub mod layout;
-pub mod neostore;
 pub mod page_cache;

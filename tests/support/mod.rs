@@ -1,4 +1,3 @@
 //! Fixtures: what several tests arrange.
 
 pub mod kernel;
-pub mod stores;
