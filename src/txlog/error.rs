@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use super::{KernelVersion, LogPosition};
 use crate::io::bytes::OutOfBytes;
+use crate::io::disk::DiskError;
+use crate::store::id::TransactionId;
 
 /// What is wrong with the bytes of an entry. Offsets count from the start of the bytes that were decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +91,17 @@ pub enum EntryError {
 /// A failure of this room.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
+    /// The file system.
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    /// A transaction is missing, or there twice.
+    #[error("transaction {found} cannot be appended to the log where {expected} must follow")]
+    Sequence {
+        /// The transaction that must follow.
+        expected: TransactionId,
+        /// The one that was to be appended.
+        found: TransactionId,
+    },
     /// A transaction from the wire is damaged.
     #[error("a transaction is unreadable: {0}")]
     Wire(#[source] EntryError),

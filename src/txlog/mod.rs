@@ -4,11 +4,14 @@
 //! followed by their checksum. What the product receives it appends as received, so encoding is only needed where it
 //! makes a log of its own. Everything here is big-endian.
 
+pub mod checkpoint;
 pub mod command;
 pub mod crc;
 pub mod entry;
 mod error;
+pub mod header;
 pub mod wire;
+pub mod writer;
 
 use std::fmt;
 

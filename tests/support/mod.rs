@@ -1,3 +1,4 @@
 //! Fixtures: what several tests arrange.
 
 pub mod kernel;
+pub mod stores;
