@@ -61,9 +61,8 @@ impl<L: Layout> Builder<L> {
     /// Starts a tree in an empty file. `page_size`: 8192 for Neo4j, a power of two from 256 on.
     pub fn new(file: Box<dyn DiskFile>, layout: L, page_size: usize) -> Result<Self, TreeError> {
         let path: Arc<Path> = file.path().into();
-        let body = Body::new(layout.format(), page_size).filter(|_| {
-            page_size.is_power_of_two() && (MIN_PAGE..=FRAME_SIZE).contains(&page_size)
-        });
+        let body = Body::new(layout.format(), page_size)
+            .filter(|_| page_size.is_power_of_two() && (MIN_PAGE..=FRAME_SIZE).contains(&page_size));
         let body = body.ok_or_else(|| TreeError::PageSize { path: Arc::clone(&path), page_size })?;
         let out = Output { file, path, page_size, next: FIRST_USABLE, start: 0, pages: Vec::new() };
         let mut builder = Self {

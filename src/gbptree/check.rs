@@ -256,7 +256,8 @@ impl<L: Layout> Check<'_, L> {
             self.check_pointer(&page, id, name)?;
         }
         let [generation @ .., c0, c1, c2, c3] = *page::array::<8>(&page, 2).on(&self.tree.pages.path, id)?;
-        let (generation, stored_count) = (u32::from_be_bytes(generation), i32::from_be_bytes([c0, c1, c2, c3]));
+        let (generation, stored_count) =
+            (u32::from_be_bytes(generation), i32::from_be_bytes([c0, c1, c2, c3]));
         let sane = usize::try_from(stored_count).ok().filter(|&count| count <= self.tree.body.sane_keys());
         if sane.is_none() {
             (self.report)(Inconsistency::InsaneKeyCount { page: id, count: stored_count });
@@ -339,7 +340,12 @@ impl<L: Layout> Check<'_, L> {
                     None => "null".to_owned(),
                 };
                 let line = |(level, visit): (usize, &Visit)| {
-                    format!("level: {level} {{{}}} {} ≤ key < {}", visit.id, limit(&visit.from), limit(&visit.to))
+                    format!(
+                        "level: {level} {{{}}} {} ≤ key < {}",
+                        visit.id,
+                        limit(&visit.from),
+                        limit(&visit.to)
+                    )
                 };
                 let way = parents.iter().map(|parent| &parent.visit).chain([visit]);
                 (self.report)(Inconsistency::KeyOutsideRange {
@@ -358,7 +364,13 @@ impl<L: Layout> Check<'_, L> {
     }
 
     /// A node and the one that was visited before it on its level must point to each other.
-    fn check_siblings(&mut self, page: &[u8], id: u64, generation: u32, level: usize) -> Result<(), TreeError> {
+    fn check_siblings(
+        &mut self,
+        page: &[u8],
+        id: u64,
+        generation: u32,
+        level: usize,
+    ) -> Result<(), TreeError> {
         let left = self.read_pointer(page, id, PointerName::LeftSibling)?;
         let right = self.read_pointer(page, id, PointerName::RightSibling)?;
         let node = Neighbour { page: id, generation };
@@ -369,7 +381,12 @@ impl<L: Layout> Check<'_, L> {
         let nothing = (Neighbour { page: 0, generation: 0 }, Target { page: id, generation });
         let (neighbour, leads_to) = before.unwrap_or(nothing);
         if left.page != neighbour.page || leads_to.page != id {
-            (self.report)(Inconsistency::SiblingsMisaligned { left: neighbour, leads_to, back: left, right: node });
+            (self.report)(Inconsistency::SiblingsMisaligned {
+                left: neighbour,
+                leads_to,
+                back: left,
+                right: node,
+            });
         } else if before.is_some() {
             let mut older = |name, from: Neighbour, pointer: Target, to: Neighbour| {
                 if pointer.generation < to.generation {
@@ -388,4 +405,3 @@ impl<L: Layout> Check<'_, L> {
         Ok(())
     }
 }
-

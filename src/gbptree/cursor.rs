@@ -19,6 +19,9 @@ pub enum Bound<'k> {
     Key(&'k [u8]),
 }
 
+/// A key and its value.
+pub type KeyValue<'a> = (&'a [u8], &'a [u8]);
+
 /// Entries of a range of keys, one after the other. It holds the page that it is at.
 #[derive(Debug)]
 pub struct Cursor<'t, L> {
@@ -87,7 +90,7 @@ impl<L: Layout> Tree<L> {
 impl<L: Layout> Cursor<'_, L> {
     /// Key and value of the next entry; `None` at the end.
     #[expect(clippy::should_implement_trait, reason = "the entry lives only until the next call")]
-    pub fn next(&mut self) -> Result<Option<(&[u8], &[u8])>, TreeError> {
+    pub fn next(&mut self) -> Result<Option<KeyValue<'_>>, TreeError> {
         while self.position >= self.header.count {
             if !self.next_leaf()? {
                 return Ok(None);

@@ -116,17 +116,17 @@ impl Dynamic {
     }
 
     /// An entry takes at least three bytes. Specification: gbptree 4.2, "sane key count".
-    pub(super) fn max_keys(&self) -> usize {
+    pub(super) fn max_keys(self) -> usize {
         (self.page_size - SLOTS) / 3
     }
 
     /// Longest key and value in a node, in bytes.
-    pub(super) fn max_inline(&self) -> usize {
+    pub(super) fn max_inline(self) -> usize {
         (self.page_size - SLOTS) / 2 - 6
     }
 
     /// Longest key and value at all, in bytes.
-    pub(super) fn max_offloaded(&self) -> usize {
+    pub(super) fn max_offloaded(self) -> usize {
         super::offload::capacity(self.page_size)
     }
 
@@ -152,7 +152,7 @@ impl Dynamic {
 
     /// Where an entry starts, and its sizes.
     #[inline]
-    fn locate(&self, page: &[u8], kind: Kind, position: usize) -> Result<(usize, Prefix), NodeError> {
+    fn locate(self, page: &[u8], kind: Kind, position: usize) -> Result<(usize, Prefix), NodeError> {
         let offset = usize::from(page::u16_at(page, Self::slot_offset(kind, position))?);
         if offset < SLOTS {
             return Err(NodeError::Entry { position, offset });
@@ -165,12 +165,7 @@ impl Dynamic {
     }
 
     #[inline]
-    pub(super) fn entry<'p>(
-        &self,
-        page: &'p [u8],
-        kind: Kind,
-        position: usize,
-    ) -> Result<Entry<'p>, NodeError> {
+    pub(super) fn entry(self, page: &[u8], kind: Kind, position: usize) -> Result<Entry<'_>, NodeError> {
         let (offset, prefix) = self.locate(page, kind, position)?;
         let start = offset + prefix.size;
         if prefix.offloaded {
@@ -181,7 +176,7 @@ impl Dynamic {
     }
 
     pub(super) fn append_raw(
-        &self,
+        self,
         page: &[u8],
         kind: Kind,
         position: usize,
@@ -206,7 +201,7 @@ impl Dynamic {
         }
     }
 
-    pub(super) fn raw_size(&self, key: usize) -> usize {
+    pub(super) fn raw_size(self, key: usize) -> usize {
         match key {
             0..=0x1f => 1 + key,
             _ if key <= self.max_inline() => 2 + key,
@@ -218,12 +213,12 @@ impl Dynamic {
         Self::slot_size(kind) + raw
     }
 
-    pub(super) fn capacity(&self, kind: Kind) -> usize {
+    pub(super) fn capacity(self, kind: Kind) -> usize {
         self.page_size - Self::slot_offset(kind, 0)
     }
 
     /// Where the lowest entry starts and how many bytes are dead, checked against the number of keys.
-    fn space(&self, page: &[u8], header: NodeHeader) -> Result<(usize, usize), NodeError> {
+    fn space(self, page: &[u8], header: NodeHeader) -> Result<(usize, usize), NodeError> {
         let alloc_offset = usize::from(page::u16_at(page, ALLOC_OFFSET)?);
         let dead = usize::from(page::u16_at(page, DEAD_SPACE)?);
         let slots_end = Self::slot_offset(header.kind, header.count);
@@ -233,14 +228,14 @@ impl Dynamic {
         Ok((alloc_offset, dead))
     }
 
-    pub(super) fn used(&self, page: &[u8], header: NodeHeader) -> Result<usize, NodeError> {
+    pub(super) fn used(self, page: &[u8], header: NodeHeader) -> Result<usize, NodeError> {
         let (alloc_offset, dead) = self.space(page, header)?;
         Ok(self.page_size - alloc_offset - dead + header.count * Self::slot_size(header.kind))
     }
 
     /// Inserts an entry, and behind its offset the child if there is one.
     pub(super) fn insert(
-        &self,
+        self,
         page: &mut [u8],
         header: NodeHeader,
         position: usize,
@@ -271,7 +266,7 @@ impl Dynamic {
 
     /// Removes an entry and, in an internal node, one of the children beside it.
     pub(super) fn remove(
-        &self,
+        self,
         page: &mut [u8],
         header: NodeHeader,
         position: usize,
@@ -296,7 +291,7 @@ impl Dynamic {
     }
 
     pub(super) fn overwrite(
-        &self,
+        self,
         page: &mut [u8],
         header: NodeHeader,
         position: usize,
@@ -311,7 +306,7 @@ impl Dynamic {
     }
 
     /// Moves live entries to the end of the page and returns where they start.
-    fn defragment(&self, page: &mut [u8], header: NodeHeader) -> Result<usize, NodeError> {
+    fn defragment(self, page: &mut [u8], header: NodeHeader) -> Result<usize, NodeError> {
         let mut copy = [0; MAX_PAGE];
         let copy = page::slice_mut(&mut copy, 0, self.page_size)?;
         copy.copy_from_slice(page::slice(page, 0, self.page_size)?);
@@ -333,12 +328,7 @@ impl Dynamic {
         Ok(alloc_offset)
     }
 
-    pub(super) fn pack(
-        &self,
-        page: &mut [u8],
-        kind: Kind,
-        content: Content<'_>,
-    ) -> Result<(), NodeError> {
+    pub(super) fn pack(self, page: &mut [u8], kind: Kind, content: Content<'_>) -> Result<(), NodeError> {
         page::slice_mut(page, BODY, self.page_size - BODY)?.fill(0);
         let slots_end = Self::slot_offset(kind, content.entries.len());
         let mut alloc_offset = self.page_size;
@@ -354,21 +344,35 @@ impl Dynamic {
     }
 
     /// What the structure check finds wrong with the sums of a node, in Neo4j's words. Specification: gbptree 6.2.
-    pub(super) fn contradictions(&self, page: &[u8], header: NodeHeader) -> Result<Vec<String>, NodeError> {
-        let mut found = Vec::new();
+    pub(super) fn contradictions(self, page: &[u8], header: NodeHeader) -> Result<Vec<String>, NodeError> {
         let slots_end = Self::slot_offset(header.kind, header.count);
         let alloc_offset = usize::from(page::u16_at(page, ALLOC_OFFSET)?);
         let dead = usize::from(page::u16_at(page, DEAD_SPACE)?);
-        if alloc_offset < slots_end {
-            found.push(format!(
-                "Overlap between offsetArray and allocSpace, offsetArray={slots_end}, allocOffset={alloc_offset}"
-            ));
-        }
         let (mut lowest, mut live) = (self.page_size, slots_end - SLOTS);
         for position in 0..header.count {
             let (offset, prefix) = self.locate(page, header.kind, position)?;
             lowest = lowest.min(offset);
             live += prefix.total();
+        }
+        let misplaced = alloc_offset < self.page_size && page.get(alloc_offset) == Some(&0);
+        // Live and removed entries lie side by side up to the end of the page.
+        let mut end = alloc_offset;
+        while !misplaced && end < self.page_size {
+            end += Prefix::decode(page, end)?.total();
+        }
+        let alloc = alloc_offset.saturating_sub(slots_end);
+        let total = self.page_size - SLOTS;
+        let mut found = Vec::new();
+        if alloc_offset < slots_end {
+            found.push(format!(
+                "Overlap between offsetArray and allocSpace, offsetArray={slots_end}, allocOffset={alloc_offset}"
+            ));
+        }
+        if live + dead + alloc != total || !misplaced && end != self.page_size {
+            found.push(format!(
+                "Space areas did not sum to total space; activeSpace={live}, deadSpace={dead}, \
+                 allocSpace={alloc}, totalSpace={total}"
+            ));
         }
         if alloc_offset > lowest {
             found.push(format!(
@@ -376,26 +380,10 @@ impl Dynamic {
                  lowestActiveKeyOffset={lowest}"
             ));
         }
-        let mut offset = alloc_offset;
-        if alloc_offset < self.page_size && page.get(alloc_offset) == Some(&0) {
+        if misplaced {
             found.push(format!(
                 "Pointer to allocSpace is misplaced, it should point to start of key, allocOffset={alloc_offset}"
             ));
-        } else {
-            while offset < self.page_size {
-                offset += Prefix::decode(page, offset)?.total();
-            }
-        }
-        let alloc = alloc_offset.saturating_sub(slots_end);
-        let total = self.page_size - SLOTS;
-        if live + dead + alloc != total || offset != self.page_size && alloc_offset >= slots_end {
-            found.insert(
-                found.len().min(1),
-                format!(
-                    "Space areas did not sum to total space; activeSpace={live}, deadSpace={dead}, \
-                     allocSpace={alloc}, totalSpace={total}"
-                ),
-            );
         }
         Ok(found)
     }
@@ -412,7 +400,9 @@ mod tests {
 
     #[test]
     fn every_size_survives_its_prefix() {
-        for (key, value) in [(0, 0), (1, 0), (31, 0), (32, 0), (31, 1), (32, 127), (40, 128), (4047, 0), (5, 4000)] {
+        for (key, value) in
+            [(0, 0), (1, 0), (31, 0), (32, 0), (31, 1), (32, 127), (40, 128), (4047, 0), (5, 4000)]
+        {
             let mut raw = Vec::new();
             let (key_bytes, value_bytes) = (vec![7; key], vec![9; value]);
             Dynamic::encode_raw(Entry::Inline { key: &key_bytes, value: &value_bytes }, &mut raw);
@@ -452,7 +442,10 @@ mod tests {
         page[0x53] = 0xe0;
         let found = leaf.contradictions(&page, header).unwrap();
         assert!(found[0].starts_with("Space areas did not sum"), "{found:?}");
-        assert!(found[1].starts_with("Overlap between allocSpace and active keys, allocOffset=8160"), "{found:?}");
+        assert!(
+            found[1].starts_with("Overlap between allocSpace and active keys, allocOffset=8160"),
+            "{found:?}"
+        );
     }
 
     #[test]

@@ -146,12 +146,7 @@ impl Fixed {
         Ok(true)
     }
 
-    pub(super) fn pack(
-        &self,
-        page: &mut [u8],
-        kind: Kind,
-        content: Content<'_>,
-    ) -> Result<(), NodeError> {
+    pub(super) fn pack(&self, page: &mut [u8], kind: Kind, content: Content<'_>) -> Result<(), NodeError> {
         if content.entries.len() > self.max_keys(kind) {
             return Err(NodeError::Split);
         }

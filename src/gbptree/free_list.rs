@@ -84,10 +84,7 @@ impl<L: Layout> Tree<L> {
         }
         let (freed, following) = {
             let page = self.pages.read(id)?;
-            (
-                Freed::decode(&page, entry).on(&self.pages.path, id)?,
-                next(&page).on(&self.pages.path, id)?,
-            )
+            (Freed::decode(&page, entry).on(&self.pages.path, id)?, next(&page).on(&self.pages.path, id)?)
         };
         if freed.generation > self.generations().stable {
             return Ok(None);

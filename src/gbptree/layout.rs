@@ -18,7 +18,7 @@ pub trait Layout {
     fn compare(&self, left: &[u8], right: &[u8]) -> Ordering;
 
     /// Writes a key `k` with `left < k <= right` into `separator`, which is empty: the shorter, the more children fit an
-    /// internal node. The default is all of `right`.
+    /// internal node. With nodes of fixed size it has the size of every key. The default is all of `right`.
     fn separator(&self, left: &[u8], right: &[u8], separator: &mut Vec<u8>) {
         let _ = left;
         separator.extend_from_slice(right);

@@ -94,11 +94,7 @@ impl Meta {
             format,
             format_version,
             page_size: page::u32_at(bytes, 4)?,
-            layout: LayoutId {
-                identifier: page::i64_at(bytes, 8)?,
-                major: i32_at(16)?,
-                minor: i32_at(20)?,
-            },
+            layout: LayoutId { identifier: page::i64_at(bytes, 8)?, major: i32_at(16)?, minor: i32_at(20)? },
         })
     }
 
@@ -148,7 +144,9 @@ pub enum MetaError {
         found: u8,
     },
     /// A size that no page of a tree has here: it must be a power of two from 256 to 8192.
-    #[error("Tried to open the tree using page size 8192, but the tree was original created with page size {found} so cannot be opened.")]
+    #[error(
+        "Tried to open the tree using page size 8192, but the tree was original created with page size {found} so cannot be opened."
+    )]
     PageSize {
         /// Of the meta page, in bytes.
         found: u32,
@@ -162,7 +160,9 @@ pub enum MetaError {
         expected: LayoutId,
     },
     /// Nodes of the other format.
-    #[error("Tried to open using layout not compatible with what index was created with. Created with formatIdentifier:{found},formatVersion:{found_version}. Opened with formatIdentifier:{expected},formatVersion0")]
+    #[error(
+        "Tried to open using layout not compatible with what index was created with. Created with formatIdentifier:{found},formatVersion:{found_version}. Opened with formatIdentifier:{expected},formatVersion0"
+    )]
     Format {
         /// Of the meta page.
         found: u8,
@@ -191,7 +191,9 @@ mod tests {
         assert_eq!(meta.encode(), ID_FILE);
         assert_eq!(meta.check(layout, NodeFormat::Fixed { key: 8, value: 56 }), Ok(()));
         let error = meta.check(layout, NodeFormat::Dynamic).unwrap_err();
-        assert!(error.to_string().ends_with("Created with formatIdentifier:2,formatVersion:0. Opened with formatIdentifier:3,formatVersion0"));
+        assert!(error.to_string().ends_with(
+            "Created with formatIdentifier:2,formatVersion:0. Opened with formatIdentifier:3,formatVersion0"
+        ));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! The generation-aware B+ tree file: counts, id files, lookup indexes and native value indexes are such trees.
 //!
-//! | Part | Subject |
+//! | Type | Subject |
 //! |---|---|
-//! | [`layout`] | what a tree must know of its keys |
-//! | [`tree`], [`cursor`], [`write`] | open, read, change, checkpoint |
-//! | [`builder`] | a whole tree from sorted entries |
-//! | [`check`] | the structure check |
-//! | [`meta`], [`state`], [`pointer`], [`node`], [`fixed`], [`dynamic`], [`offload`] | what is on the pages |
+//! | [`Layout`] | what a tree must know of its keys |
+//! | [`Tree`], [`Cursor`] | open, read, change, checkpoint |
+//! | [`Builder`] | a whole tree from sorted entries |
+//! | [`Structure`], [`Inconsistency`] | the structure check |
+//! | [`Meta`], [`State`], [`Slot`] and the private modules | what is on the pages |
 //!
 //! It knows nothing of what keys mean. `docs/gbptree.md` tells why the file is as it is.
 
@@ -32,7 +32,7 @@ mod write;
 
 pub use builder::Builder;
 pub use check::Structure;
-pub use cursor::{Bound, Cursor};
+pub use cursor::{Bound, Cursor, KeyValue};
 pub use error::TreeError;
 pub use layout::Layout;
 pub use meta::{LayoutId, Meta, MetaError, NodeFormat};

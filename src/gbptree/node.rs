@@ -447,7 +447,9 @@ impl Body {
         to: u64,
     ) -> Result<(), NodeError> {
         let mut pointer = self.pointer(page, name)?;
-        pointer.write(generations, to).map_err(|source| NodeError::Pointer { name, source: source.into() })?;
+        pointer
+            .write(generations, to)
+            .map_err(|source| NodeError::Pointer { name, source: source.into() })?;
         Ok(self.put_pointer(page, name, &pointer)?)
     }
 }

@@ -85,15 +85,14 @@ pub(super) fn i64_at(page: &[u8], offset: usize) -> Result<i64, OutsidePage> {
 
 /// A 48-bit page id: the low 32 bits first, then the high 16, each big-endian. Specification: gbptree 0.
 pub(super) fn id48(bytes: [u8; 6]) -> u64 {
-    let [a, b, c, d, high @ ..] = bytes;
-    u64::from(u32::from_be_bytes([a, b, c, d])) | u64::from(u16::from_be_bytes(high)) << 32
+    let [low @ .., h0, h1] = bytes;
+    u64::from(u32::from_be_bytes(low)) | u64::from(u16::from_be_bytes([h0, h1])) << 32
 }
 
 /// The reverse of [`id48`]; bits above the 48th are lost.
 pub(super) fn id48_bytes(id: u64) -> [u8; 6] {
-    let [_, _, high @ .., a, b, c, d] = id.to_be_bytes();
-    let [e, f] = high;
-    [a, b, c, d, e, f]
+    let [_, _, h0, h1, l0, l1, l2, l3] = id.to_be_bytes();
+    [l0, l1, l2, l3, h0, h1]
 }
 
 #[cfg(test)]

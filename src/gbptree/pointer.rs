@@ -51,7 +51,7 @@ impl SlotState {
 /// |-------:|-----:|-------------------------------------------------------------|
 /// |      0 |    4 | generation in which it was written                          |
 /// |      4 |    6 | page id: low 32 bits, then high 16 bits; 0 = no page        |
-/// |     10 |    2 | checksum: the 16-bit words of generation and page id, XORed |
+/// |     10 |    2 | checksum: exclusive or of the 16-bit words before it        |
 ///
 /// Specification: gbptree 3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,10 +75,10 @@ impl Slot {
 
     /// Takes the bytes as they are; [`state`](Self::state) tells what they are worth.
     pub fn decode(bytes: &[u8; Self::SIZE]) -> Self {
-        let [g0, g1, g2, g3, a, b, c, d, e, f, s0, s1] = *bytes;
+        let [g0, g1, g2, g3, page @ .., s0, s1] = *bytes;
         Self {
             generation: u32::from_be_bytes([g0, g1, g2, g3]),
-            page: id48([a, b, c, d, e, f]),
+            page: id48(page),
             checksum: u16::from_be_bytes([s0, s1]),
         }
     }
@@ -86,9 +86,9 @@ impl Slot {
     /// The exact reverse.
     pub fn encode(&self) -> [u8; Self::SIZE] {
         let [g0, g1, g2, g3] = self.generation.to_be_bytes();
-        let [a, b, c, d, e, f] = id48_bytes(self.page);
+        let [l0, l1, l2, l3, h0, h1] = id48_bytes(self.page);
         let [s0, s1] = self.checksum.to_be_bytes();
-        [g0, g1, g2, g3, a, b, c, d, e, f, s0, s1]
+        [g0, g1, g2, g3, l0, l1, l2, l3, h0, h1, s0, s1]
     }
 
     /// What the slot is worth under these generations. Specification: gbptree 3.2, in this order.
@@ -221,12 +221,18 @@ impl Pointer {
         Ok(())
     }
 
-    /// Empties the slots that a crashed session wrote; whether there were any. Checksums are not looked at.
+    /// Empties the slots that a crashed session wrote, whatever their checksum; whether there were any.
     /// Specification: gbptree 3.4.
+    ///
+    /// Beyond that it empties a slot that was torn while it was written, with a good one beside it: it is read as absent
+    /// anyway, but the structure check would report it.
     pub fn clean(&mut self, generations: Generations) -> bool {
+        let states = [self.a, self.b].map(|slot| slot.state(generations));
         let mut cleaned = false;
         for slot in [&mut self.a, &mut self.b] {
-            if slot.generation > generations.stable && slot.generation < generations.unstable {
+            let crashed = slot.generation > generations.stable && slot.generation < generations.unstable;
+            let torn = slot.state(generations) == SlotState::Broken && states.contains(&SlotState::Stable);
+            if crashed || torn {
                 *slot = Slot { generation: 0, page: 0, checksum: 0 };
                 cleaned = true;
             }
@@ -333,7 +339,12 @@ mod tests {
         let mut pointer = Pointer { a: slot(SlotState::Stable), b: slot(SlotState::Crash) };
         assert!(pointer.clean(GENERATIONS));
         assert_eq!(pointer.encode()[12..], [0; 12]);
-        let mut pointer = Pointer { a: slot(SlotState::Stable), b: slot(SlotState::Unstable) };
-        assert!(!pointer.clean(GENERATIONS));
+        let mut pointer = Pointer { a: slot(SlotState::Broken), b: slot(SlotState::Stable) };
+        assert!(pointer.clean(GENERATIONS));
+        assert_eq!(pointer.encode()[..12], [0; 12]);
+        for other in [SlotState::Stable, SlotState::Unstable, SlotState::Broken] {
+            let mut pointer = Pointer { a: slot(SlotState::Unstable), b: slot(other) };
+            assert!(!pointer.clean(GENERATIONS));
+        }
     }
 }

@@ -172,7 +172,10 @@ mod tests {
     fn reports_read_as_neo4j_writes_them() {
         let slot = |generation, page| Slot::new(generation, page);
         let table = [
-            (Inconsistency::Leaked { page: 9 }, "Index has a leaked page that will never be reclaimed, pageId=9.\n"),
+            (
+                Inconsistency::Leaked { page: 9 },
+                "Index has a leaked page that will never be reclaimed, pageId=9.\n",
+            ),
             (
                 Inconsistency::SiblingsMisaligned {
                     left: Neighbour { page: 5, generation: 2 },

@@ -48,7 +48,8 @@ impl<L: Layout> Tree<L> {
             let Some(pair) = self.pair(self.step(above), id)? else {
                 return Ok(());
             };
-            let total = self.used(pair.left)?.1 + self.used(pair.right)?.1 + self.lowered(header.kind, pair)?;
+            let total =
+                self.used(pair.left)?.1 + self.used(pair.right)?.1 + self.lowered(header.kind, pair)?;
             if total <= self.body.capacity(header.kind) {
                 self.merge(above, header.kind, pair, entries)?;
             } else if header.kind == Kind::Leaf {
@@ -158,7 +159,13 @@ impl<L: Layout> Tree<L> {
     }
 
     /// Makes one node of two: the one that lost an entry survives, the other is released.
-    fn merge(&mut self, above: usize, kind: Kind, pair: Pair, entries: &mut Entries) -> Result<(), TreeError> {
+    fn merge(
+        &mut self,
+        above: usize,
+        kind: Kind,
+        pair: Pair,
+        entries: &mut Entries,
+    ) -> Result<(), TreeError> {
         let pair = Pair { parent: self.make_writable(above)?, ..pair };
         self.unpack(kind, pair, entries)?;
         let (survivor, victim, outward, inward) = if pair.left_lost {
@@ -224,8 +231,7 @@ impl<L: Layout> Tree<L> {
         let child = if pair.left_lost { pair.separator + 1 } else { pair.separator };
         let neighbour = if pair.left_lost { pair.right } else { pair.left };
         let neighbour = self.successor(neighbour, Some(Step { page: pair.parent, child }))?;
-        let (left, right) =
-            if pair.left_lost { (pair.left, neighbour) } else { (neighbour, pair.right) };
+        let (left, right) = if pair.left_lost { (pair.left, neighbour) } else { (neighbour, pair.right) };
         self.repack(left, Kind::Leaf, entries.part(0, cut))?;
         self.repack(right, Kind::Leaf, entries.part(cut, entries.len()))?;
         self.replace_separator(pair, &separator)?;

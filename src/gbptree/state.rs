@@ -182,7 +182,10 @@ pub fn choose(a: StoredState, b: StoredState) -> Result<(StatePage, State), Stat
         Some(StatePage::A) => Ok((StatePage::A, a.state)),
         Some(StatePage::B) => Ok((StatePage::B, b.state)),
         None if a.empty && b.empty => Err(StateError::Empty),
-        None => Err(StateError::Combination { a: Box::new(Printed(StatePage::A, a)), b: Box::new(Printed(StatePage::B, b)) }),
+        None => Err(StateError::Combination {
+            a: Box::new(Printed(StatePage::A, a)),
+            b: Box::new(Printed(StatePage::B, b)),
+        }),
     }
 }
 
@@ -255,8 +258,8 @@ mod tests {
         let copy = "000000020000000300000000000000030000000000000002000000000000000400000000000000040000000000000004\
                     000000000000000001";
         let text = format!("{copy}{copy}0000001c000000000000012c000000000000012b000000000000000200000080");
-        let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).unwrap() as u8).collect();
-        let mut page: Vec<u8> = digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect();
+        let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        let mut page: Vec<u8> = (0..text.len()).step_by(2).map(byte).collect();
         page.resize(8192, 0);
         page
     }
@@ -288,7 +291,11 @@ mod tests {
     #[test]
     fn the_state_that_counts_is_chosen_as_in_the_specification() {
         use StatePage::{A, B};
-        let valid = |stable, unstable, clean| StoredState { state: state(stable, unstable, clean), valid: true, empty: false };
+        let valid = |stable, unstable, clean| StoredState {
+            state: state(stable, unstable, clean),
+            valid: true,
+            empty: false,
+        };
         let invalid = StoredState { valid: false, ..valid(99, 100, true) };
         let table = [
             (valid(2, 3, true), invalid, Some(A)),

@@ -122,12 +122,12 @@ impl<L: Layout> Tree<L> {
         let page = self.pages.read(leaf)?;
         let header = self.header_of(&page, leaf)?;
         let found = self.search(leaf, &page, header, key)?;
+        // Left of the first key, or right of the last, another leaf may be meant, if there is one.
         let belongs = match found {
             Ok(_) => true,
-            // Left of the first key, or right of the last, another leaf may be meant, if there is one.
-            Err(0) => self.target(&page, leaf, PointerName::LeftSibling)? == 0,
             Err(position) => {
-                position < header.count || self.target(&page, leaf, PointerName::RightSibling)? == 0
+                (position > 0 || self.target(&page, leaf, PointerName::LeftSibling)? == 0)
+                    && (position < header.count || self.target(&page, leaf, PointerName::RightSibling)? == 0)
             }
         };
         Ok(belongs.then_some(found))
@@ -144,12 +144,7 @@ impl<L: Layout> Tree<L> {
         self.way.stays = false;
     }
 
-    fn store(
-        &mut self,
-        key: &[u8],
-        value: &[u8],
-        found: Result<usize, usize>,
-    ) -> Result<(), TreeError> {
+    fn store(&mut self, key: &[u8], value: &[u8], found: Result<usize, usize>) -> Result<(), TreeError> {
         if !self.body.accepts(key.len(), value.len()) {
             let path = self.pages.path.clone();
             return Err(TreeError::EntrySize { path, key: key.len(), value: value.len() });
@@ -301,12 +296,7 @@ impl<L: Layout> Tree<L> {
     }
 
     /// Writes the entries of a node anew; its siblings stay.
-    pub(super) fn repack(
-        &self,
-        id: u64,
-        kind: Kind,
-        content: node::Content<'_>,
-    ) -> Result<(), TreeError> {
+    pub(super) fn repack(&self, id: u64, kind: Kind, content: node::Content<'_>) -> Result<(), TreeError> {
         let mut page = self.pages.write(id)?;
         self.body.pack(&mut page, kind, content, self.generations().unstable).on(&self.pages.path, id)
     }
@@ -334,7 +324,9 @@ impl<L: Layout> Tree<L> {
             entries.clear();
             entries.append(&self.body, &page, Kind::Leaf, 0..position).on(&self.pages.path, left)?;
             entries.push(raw);
-            entries.append(&self.body, &page, Kind::Leaf, position..header.count).on(&self.pages.path, left)?;
+            entries
+                .append(&self.body, &page, Kind::Leaf, position..header.count)
+                .on(&self.pages.path, left)?;
             (header.count, self.target(&page, left, PointerName::RightSibling)?)
         };
         let appended = position == count && old_right == 0;
