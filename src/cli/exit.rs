@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::backup::stop::Signal;
+
 /// How a run ended. Specification: command line 3.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -15,6 +17,8 @@ pub enum Exit {
     CheckIncomplete,
     /// The copy is there and has inconsistencies.
     Inconsistent,
+    /// A signal ended the run.
+    Interrupted(Signal),
 }
 
 impl Exit {
@@ -25,6 +29,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage | Self::CheckIncomplete => 2,
             Self::Inconsistent => 3,
+            Self::Interrupted(signal) => signal.exit_code(),
         }
     }
 }

@@ -12,6 +12,8 @@ use std::sync::Arc;
 
 use rustix::fs::{OFlags, RenameFlags};
 
+use super::lock::{FileLock, LockError};
+
 /// A step at the file system failed.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
@@ -61,6 +63,10 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn remove_dir(&self, path: &Path) -> Result<(), DiskError>;
     /// Bytes that the caller may still write to the file system of `path`.
     fn available(&self, path: &Path) -> Result<u64, DiskError>;
+    /// Locks a file without waiting; it is created if it is missing.
+    fn lock(&self, path: &Path) -> Result<FileLock, LockError> {
+        FileLock::acquire(path)
+    }
 }
 
 /// An open file. Positions are arguments, so threads may share it.

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::disk::DiskError;
+use super::disk::{Disk, DiskError};
 
 /// File systems whose data lies on another machine: locks, forcing and renaming there keep weaker promises.
 ///
@@ -51,6 +51,20 @@ pub fn size_below(directory: &Path) -> Result<u64, DiskError> {
         size += if metadata.is_dir() { size_below(&entry.path())? } else { metadata.len() };
     }
     Ok(size)
+}
+
+/// Deletes a file, or a directory with everything in it; symbolic links are deleted, not followed.
+pub fn remove_tree(disk: &dyn Disk, path: &Path) -> Result<(), DiskError> {
+    let metadata =
+        std::fs::symlink_metadata(path).map_err(|source| DiskError::new("examine", path, source))?;
+    if !metadata.is_dir() {
+        return disk.remove_file(path);
+    }
+    let list = |source| DiskError::new("list", path, source);
+    for entry in std::fs::read_dir(path).map_err(list)? {
+        remove_tree(disk, &entry.map_err(list)?.path())?;
+    }
+    disk.remove_dir(path)
 }
 
 #[cfg(test)]

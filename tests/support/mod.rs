@@ -1,6 +1,4 @@
 //! Fixtures: what several tests arrange.
 
 pub mod kernel;
-pub mod random;
 pub mod stores;
-pub mod volatile;

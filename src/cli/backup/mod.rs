@@ -1,10 +1,11 @@
 //! `backup`: a copy of one or of several databases of a running server.
 //!
 //! [`definition`] says which options there are, [`arguments`] what was given, [`prepare`] what a run makes of it and of
-//! its surroundings. [`run`] is the place where the job itself is started.
+//! its surroundings, `execute` does it and says how it went.
 
 pub mod arguments;
 mod definition;
+mod execute;
 pub mod prepare;
 
 use std::error::Error;
@@ -12,11 +13,15 @@ use std::error::Error;
 pub(super) use definition::definition;
 
 use self::arguments::BackupArguments;
-use self::prepare::{PrepareError, Prepared, prepare};
+use self::execute::execute;
+use self::prepare::{PrepareError, prepare};
 use super::environment::Environment;
 use super::exit::Exit;
 use super::failure;
+use super::log::{Level, Log, Zone};
 use super::streams::Streams;
+use crate::config::Configuration;
+use crate::config::setting::{LogLevel, LogTimeZone};
 
 /// What stands before the reason of a failed backup.
 pub const FAILED: &str = "Execution of backup failed. ";
@@ -37,7 +42,10 @@ pub(super) fn run(arguments: &BackupArguments, environment: &Environment, stream
         Ok(prepared) => prepared,
         Err(error) => {
             // Mistakes that show before the work begins stand alone.
-            let prefix = if matches!(error, PrepareError::NotADirectory(_) | PrepareError::PageCache(_)) {
+            let prefix = if matches!(
+                error,
+                PrepareError::NotADirectory(_) | PrepareError::PageCache(_) | PrepareError::NoTls
+            ) {
                 FAILED
             } else {
                 ""
@@ -45,17 +53,32 @@ pub(super) fn run(arguments: &BackupArguments, environment: &Environment, stream
             return failed(prefix, &error, arguments, streams);
         }
     };
-    copy(arguments, &prepared, streams)
+    let log = log(arguments, &prepared.configuration, streams);
+    for notice in &prepared.configuration.notices {
+        log.line(Level::Warn, CONFIGURATION_SOURCE, notice);
+    }
+    let run = || execute(arguments, &prepared, &log, streams);
+    if arguments.verbose { log.observe(run) } else { run() }
 }
 
-/// Makes the copy.
-fn copy(arguments: &BackupArguments, prepared: &Prepared, streams: &Streams) -> Exit {
-    let server = &prepared.from.host;
-    streams.err.line(format_args!(
-        "{FAILED}This version does not fetch anything yet: {:?} of {server}",
-        arguments.database
-    ));
-    Exit::Failed
+/// Where lines about the configuration come from.
+const CONFIGURATION_SOURCE: &str = "o.n.c.Config";
+
+/// The log of a run: `--verbose` shows everything. Specification: command line 3.4.
+fn log(arguments: &BackupArguments, configuration: &Configuration, streams: &Streams) -> Log {
+    let threshold = match configuration.log_level {
+        _ if arguments.verbose => Level::Debug,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Error => Level::Error,
+        LogLevel::None => Level::None,
+    };
+    let zone = match configuration.log_time_zone {
+        LogTimeZone::Utc => Zone::Utc,
+        LogTimeZone::System => Zone::System,
+    };
+    Log::new(streams.out.clone(), threshold, zone)
 }
 
 fn failed(

@@ -4,22 +4,27 @@ use std::io;
 use std::path::PathBuf;
 
 use super::arguments::BackupArguments;
+use crate::backup::full::CopySettings;
+use crate::backup::pull::Patience;
+use crate::backup::store_files::Retries;
+use crate::catchup::{Dialer, Timeouts};
 use crate::cli::environment::Directories;
 use crate::cli::streams::Streams;
 use crate::config::address::{AddressError, SocketAddress};
 use crate::config::bytes::{self, SizeError};
+use crate::config::{ConfigError, Configuration, Sources};
 
 /// What a run needs to know beside its options.
 #[derive(Clone, Debug)]
 pub struct Prepared {
-    /// Home and configuration directory.
-    pub directories: Directories,
     /// Where the backups are, symbolic links followed.
     pub backup_dir: PathBuf,
     /// The server. Without a port it is [`DEFAULT_PORT`].
-    pub from: SocketAddress,
-    /// Size of the page cache, bytes.
-    pub pagecache: u64,
+    pub server: Dialer,
+    /// How a copy is made.
+    pub settings: CopySettings,
+    /// The configuration files.
+    pub configuration: Configuration,
 }
 
 /// Where Neo4j serves backups.
@@ -46,6 +51,12 @@ pub enum PrepareError {
     /// `--from` is no address.
     #[error(transparent)]
     From(AddressError),
+    /// A configuration file can't be read, or says what it must not.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// A connection with TLS is asked for.
+    #[error("dbms.ssl.policy.backup.enabled is true, and this version has no TLS: nothing was sent")]
+    NoTls,
     /// `--pagecache` is no size.
     #[error(transparent)]
     PageCache(SizeError),
@@ -67,14 +78,58 @@ pub(super) fn prepare(
     for deprecation in arguments.deprecations() {
         streams.out.line(deprecation);
     }
-    let mut from = SocketAddress::parse(&arguments.from).map_err(PrepareError::From)?;
-    from.port.get_or_insert(DEFAULT_PORT);
+    let from = SocketAddress::parse(&arguments.from).map_err(PrepareError::From)?;
+    let configuration = Configuration::load(&Sources {
+        conf: &directories.conf,
+        home: &directories.home,
+        policy_home: &backup_dir,
+        additional: arguments.additional_config.as_deref(),
+        expand_commands: arguments.expand_commands,
+    })?;
     for directory in [&backup_dir, &arguments.report_dir] {
         // An empty path is the working directory, which exists.
         if !directory.as_os_str().is_empty() && !directory.is_dir() {
             return Err(PrepareError::NotADirectory(directory.clone()));
         }
     }
-    let pagecache = bytes::parse(&arguments.pagecache).map_err(PrepareError::PageCache)?;
-    Ok(Prepared { directories: directories.clone(), backup_dir, from, pagecache })
+    // Only recovery and the check have a page cache, but a wrong size is wrong.
+    bytes::parse(&arguments.pagecache).map_err(PrepareError::PageCache)?;
+    if configuration.ssl.is_some() {
+        return Err(PrepareError::NoTls);
+    }
+    let server = dialer(&from, &configuration);
+    let settings = copy_settings(&configuration);
+    Ok(Prepared { backup_dir, server, settings, configuration })
+}
+
+fn dialer(from: &SocketAddress, configuration: &Configuration) -> Dialer {
+    let mut dialer = Dialer::new(&from.host, from.port.unwrap_or(DEFAULT_PORT));
+    dialer.timeouts = Timeouts {
+        handshake: configuration.timeouts.handshake,
+        inactivity: configuration.timeouts.inactivity,
+        checkpoint: configuration.timeouts.inactivity,
+        ..Timeouts::default()
+    };
+    let wanted = &configuration.protocol_versions;
+    if !wanted.is_empty() {
+        dialer.versions.retain(|version| {
+            wanted
+                .iter()
+                .any(|&(major, minor)| version.major == i32::from(major) && version.minor == i32::from(minor))
+        });
+    }
+    dialer
+}
+
+fn copy_settings(configuration: &Configuration) -> CopySettings {
+    let timeouts = &configuration.timeouts;
+    CopySettings {
+        retries: Retries {
+            connections: configuration.store_copy_parallelism,
+            max_time: timeouts.store_file,
+            max_pause: timeouts.backoff_max_wait,
+        },
+        patience: Patience { inactivity: timeouts.inactivity, max_pause: timeouts.backoff_max_wait },
+        rotation_size: configuration.tx_log.rotation_size,
+    }
 }

@@ -1,0 +1,284 @@
+//! Where the bytes of store files go: checked names, large writes, and forcing in the background.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+
+use super::BackupError;
+use super::path::StorePath;
+use super::progress::{Event, Progress};
+use crate::catchup::{FileSink, SinkError};
+use crate::io::block_writer::{BlockWriter, Room};
+use crate::io::disk::{DiskError, DiskFile, SharedDisk};
+
+/// The directory of a full copy while its files arrive, over several connections at the same time.
+pub struct Inbox {
+    disk: SharedDisk,
+    directory: PathBuf,
+    room: Room,
+    progress: Arc<dyn Progress>,
+    held: Mutex<Held>,
+    /// Buffers of finished files, for the next ones.
+    buffers: Mutex<Vec<Vec<u8>>>,
+    received: AtomicU64,
+    forcer: Forcer,
+}
+
+/// What the copy has so far.
+#[derive(Default)]
+struct Held {
+    /// Files with the name that they were asked for by; none for those that came unasked.
+    files: HashMap<StorePath, Option<String>>,
+    /// Directories below the copy, made by it: nothing else was there.
+    directories: BTreeSet<String>,
+}
+
+impl Inbox {
+    /// Takes files into an empty directory.
+    pub fn new(disk: SharedDisk, directory: &Path, progress: Arc<dyn Progress>) -> Result<Self, DiskError> {
+        let forcer = Forcer::start().map_err(|source| {
+            DiskError::new("start the thread that forces the files of", directory, source)
+        })?;
+        Ok(Self {
+            room: Room::new(disk.clone(), directory.to_owned()),
+            disk,
+            directory: directory.to_owned(),
+            progress,
+            held: Mutex::default(),
+            buffers: Mutex::default(),
+            received: AtomicU64::new(0),
+            forcer,
+        })
+    }
+
+    /// A sink for the files that come unasked, each once.
+    pub fn unasked(self: &Arc<Self>) -> FileReceiver {
+        FileReceiver { inbox: self.clone(), wanted: None, current: None }
+    }
+
+    /// A sink for one file that is asked for by name. A second one for the same name replaces what came before.
+    pub fn asked(self: &Arc<Self>, name: &str) -> FileReceiver {
+        FileReceiver { inbox: self.clone(), wanted: Some(name.to_owned()), current: None }
+    }
+
+    /// Bytes received, repeated files included.
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// The room on the file system of the copy.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    /// Whether the copy has a file.
+    pub fn has(&self, path: &str) -> bool {
+        self.held().files.keys().any(|held| held.as_str() == path)
+    }
+
+    /// Waits until every file is on the medium, then forces the directories, the deepest first.
+    pub fn force(&self) -> Result<(), DiskError> {
+        self.forcer.finish()?;
+        for directory in self.held().directories.iter().rev() {
+            self.disk.sync_dir(&self.directory.join(directory))?;
+        }
+        self.disk.sync_dir(&self.directory)
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, sent: &str, wanted: Option<&str>) -> Result<Arriving, BackupError> {
+        let path = StorePath::parse(sent)?;
+        self.claim(&path, wanted)?;
+        let file = self.disk.create(&path.below(&self.directory), 0o666)?;
+        let shown = self.directory.join(path.file_name());
+        self.progress.report(&Event::StoreFileStarted(shown.clone()));
+        let buffer = self.buffers().pop().unwrap_or_default();
+        Ok(Arriving { shown, writer: BlockWriter::new(file, buffer) })
+    }
+
+    /// Notes that a file comes, and makes the directories above it.
+    fn claim(&self, path: &StorePath, wanted: Option<&str>) -> Result<(), BackupError> {
+        if let Some(wanted) = wanted.filter(|wanted| *wanted != path.file_name()) {
+            return Err(BackupError::OtherFile { wanted: wanted.to_owned(), got: path.to_string() });
+        }
+        let mut held = self.held();
+        match held.files.get(path) {
+            None => {}
+            Some(Some(name)) if Some(name.as_str()) == wanted => return Ok(()),
+            Some(_) => return Err(BackupError::FileTwice(path.to_string())),
+        }
+        if wanted.is_some() && held.files.values().any(|name| name.as_deref() == wanted) {
+            return Err(BackupError::FileTwice(path.to_string()));
+        }
+        for directory in path.directories() {
+            if !held.directories.contains(directory) {
+                self.disk.create_dir(&self.directory.join(directory))?;
+                held.directories.insert(directory.to_owned());
+            }
+        }
+        held.files.insert(path.clone(), wanted.map(str::to_owned));
+        Ok(())
+    }
+}
+
+/// The sink of one request.
+pub struct FileReceiver {
+    inbox: Arc<Inbox>,
+    wanted: Option<String>,
+    current: Option<Arriving>,
+}
+
+struct Arriving {
+    /// The destination directory and the base name: what log lines show.
+    shown: PathBuf,
+    writer: BlockWriter,
+}
+
+impl FileSink for FileReceiver {
+    fn begin(&mut self, path: &str, _alignment: i32) -> Result<(), SinkError> {
+        // What is left of a file that broke off is dropped; the request it belonged to has failed.
+        self.current = Some(self.inbox.begin(path, self.wanted.as_deref()).map_err(SinkError::new)?);
+        Ok(())
+    }
+
+    fn write(&mut self, data: &[u8]) -> Result<(), SinkError> {
+        let Some(arriving) = &mut self.current else { return Ok(()) };
+        self.inbox.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+        arriving.writer.write(data, &self.inbox.room).map_err(SinkError::new)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkError> {
+        let Some(Arriving { shown, writer }) = self.current.take() else { return Ok(()) };
+        let (file, buffer) = writer.finish(&self.inbox.room).map_err(SinkError::new)?;
+        self.inbox.buffers().push(buffer);
+        self.inbox.forcer.give(file).map_err(SinkError::new)?;
+        self.inbox.progress.report(&Event::StoreFileFinished(shown));
+        Ok(())
+    }
+}
+
+/// A thread that forces files while others arrive.
+struct Forcer {
+    files: Mutex<Option<SyncSender<Box<dyn DiskFile>>>>,
+    thread: Mutex<Option<JoinHandle<Result<(), DiskError>>>>,
+}
+
+impl Forcer {
+    /// Files that may wait. More than that, and the network waits for the medium.
+    const WAITING: usize = 16;
+
+    fn start() -> std::io::Result<Self> {
+        let (files, waiting) = sync_channel::<Box<dyn DiskFile>>(Self::WAITING);
+        let thread = std::thread::Builder::new()
+            .name("force".to_owned())
+            .spawn(move || waiting.into_iter().try_for_each(|file| file.sync()))?;
+        Ok(Self { files: Mutex::new(Some(files)), thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Hands over a file. The error is that of an earlier one.
+    fn give(&self, file: Box<dyn DiskFile>) -> Result<(), DiskError> {
+        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match files.map(|files| files.send(file)) {
+            Some(Ok(())) => Ok(()),
+            // The thread takes no more: it has met an error.
+            Some(Err(_)) | None => self.finish(),
+        }
+    }
+
+    /// Waits until all files are forced.
+    fn finish(&self) -> Result<(), DiskError> {
+        drop(self.files.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match thread.map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => result,
+            Some(Err(panic)) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::disk::OsDisk;
+
+    struct Silent;
+
+    impl Progress for Silent {
+        fn report(&self, _: &Event) {}
+    }
+
+    fn inbox(directory: &Path) -> Arc<Inbox> {
+        Arc::new(Inbox::new(OsDisk::shared(), directory, Arc::new(Silent)).unwrap())
+    }
+
+    fn receive(receiver: &mut FileReceiver, path: &str, data: &[u8]) -> Result<(), String> {
+        let take = |error: SinkError| error.to_string();
+        receiver.begin(path, 1).map_err(take)?;
+        receiver.write(data).map_err(take)?;
+        receiver.finish().map_err(take)
+    }
+
+    #[test]
+    fn files_land_below_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = inbox(dir.path());
+        let mut unasked = inbox.unasked();
+        receive(&mut unasked, "neostore.counts.db", b"counts").unwrap();
+        receive(&mut unasked, "schema/index/range-1.0/5/index-5", b"tree").unwrap();
+        receive(&mut unasked, "schema\\index\\range-1.0\\6\\index-6", b"").unwrap();
+        receive(&mut inbox.asked("neostore"), "neostore", b"first, longer").unwrap();
+        receive(&mut inbox.asked("neostore"), "neostore", b"second").unwrap();
+        inbox.force().unwrap();
+        let read = |path: &str| std::fs::read(dir.path().join(path)).unwrap();
+        assert_eq!(read("schema/index/range-1.0/5/index-5"), b"tree");
+        assert_eq!(read("schema/index/range-1.0/6/index-6"), b"");
+        assert_eq!(read("neostore"), b"second");
+        assert!(inbox.has("neostore.counts.db") && !inbox.has("counts"));
+        assert_eq!(inbox.received(), 6 + 4 + 13 + 6);
+    }
+
+    #[test]
+    fn a_file_that_the_copy_holds_is_not_overwritten_by_another() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = inbox(dir.path());
+        let mut unasked = inbox.unasked();
+        receive(&mut unasked, "neostore.counts.db", b"good").unwrap();
+        receive(&mut inbox.asked("neostore"), "neostore", b"good").unwrap();
+        for (wanted, path) in [
+            (None, "neostore.counts.db"),
+            (None, "neostore"),
+            (Some("neostore.counts.db"), "neostore.counts.db"),
+            (Some("neostore.nodestore.db"), "neostore"),
+            (Some("neostore"), "elsewhere/neostore"),
+        ] {
+            let mut receiver =
+                FileReceiver { inbox: inbox.clone(), wanted: wanted.map(str::to_owned), current: None };
+            let error = receive(&mut receiver, path, b"bad").unwrap_err();
+            assert!(error.contains("the server"), "{error}");
+        }
+        assert_eq!(std::fs::read(dir.path().join("neostore.counts.db")).unwrap(), b"good");
+        assert_eq!(std::fs::read(dir.path().join("neostore")).unwrap(), b"good");
+        assert!(!dir.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn a_file_cannot_be_a_directory_too() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = inbox(dir.path());
+        let mut unasked = inbox.unasked();
+        receive(&mut unasked, "a/b", b"").unwrap();
+        assert!(receive(&mut unasked, "a", b"").is_err());
+        assert!(receive(&mut unasked, "a/b/c", b"").is_err());
+    }
+}

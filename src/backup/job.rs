@@ -1,0 +1,254 @@
+//! The backup of one database.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::full::{self, CopySettings, FullCopy};
+use super::progress::{Event, Progress};
+use super::selection::Selection;
+use super::source::Source;
+use super::stop::Stop;
+use super::target::{self, Existing, Switched, Target};
+use super::{BackupError, metadata};
+use crate::catchup::message::MetadataKind;
+use crate::catchup::{Client, Dialer};
+use crate::io::disk::{DiskError, SharedDisk};
+
+/// What is asked for, the same for all databases of a command.
+#[derive(Clone)]
+pub struct Job {
+    /// The only way to change files.
+    pub disk: SharedDisk,
+    /// Real path of the directory that holds the backups.
+    pub backup_dir: PathBuf,
+    /// Where the databases are.
+    pub server: Dialer,
+    /// How a copy is made.
+    pub settings: CopySettings,
+    /// Whether a full copy may replace a backup that can't be continued.
+    pub fallback_to_full: bool,
+    /// Which commands to save, if any.
+    pub metadata: Option<MetadataKind>,
+    /// Hears what happens.
+    pub progress: Arc<dyn Progress>,
+    /// Runs the network.
+    pub runtime: tokio::runtime::Handle,
+    /// Ends the run early.
+    pub stop: Stop,
+}
+
+/// The database whose users and roles are those of all others.
+const SYSTEM: &str = "system";
+
+impl Job {
+    /// Backs up one database, `name` as the user or the server wrote it. Returns where the backup is.
+    ///
+    /// On error the earlier backup is what it was before, unless the error says that the copy could not be moved.
+    pub fn back_up(&self, name: &str) -> Result<PathBuf, BackupError> {
+        let began = Instant::now();
+        let result = self.stages(name);
+        self.progress.report(&Event::DatabaseFinished { took: began.elapsed() });
+        result
+    }
+
+    /// The way of the data, from the server to its place.
+    fn stages(&self, name: &str) -> Result<PathBuf, BackupError> {
+        let (source, client) = self.identify(name)?;
+        let directory = directory_name(name)?;
+        let target = Target::lock(self.disk.clone(), &self.backup_dir, &directory)?;
+        self.plan(&source, &target)?;
+        let work = target.create_work()?;
+        let copy = self.fetch(&source, client, &target, &work);
+        let copy = copy.inspect_err(|_| self.discard(&target, &work))?;
+        self.publish(&source, &target, &copy)?;
+        Ok(target.location().to_owned())
+    }
+
+    /// Asks the server for the ids. Nothing local is touched before they are known.
+    fn identify(&self, name: &str) -> Result<(Source, Client), BackupError> {
+        self.block_on(async { Ok(Source::identify(&self.server, name).await?) })
+    }
+
+    /// Looks at what is there, and decides whether a full copy may take its place.
+    fn plan(&self, source: &Source, target: &Target) -> Result<(), BackupError> {
+        if let Some(from) = target.finish_switch(source.database)? {
+            self.warn(format!(
+                "The finished copy '{}' of an interrupted run has been moved to '{}'",
+                from.display(),
+                target.location().display()
+            ));
+        }
+        for left in target.leftovers()? {
+            let state =
+                if left.finished { "a finished copy that is not in use" } else { "an unfinished copy" };
+            self.warn(format!("'{}' was left by an earlier run: {state}, delete it", left.path.display()));
+        }
+        let reason = match target.existing()? {
+            Existing::Nothing => return Ok(()),
+            Existing::Foreign => BackupError::ForeignContent(target.location().to_owned()),
+            Existing::Backup { store_id, .. } if store_id != Some(source.store_id) => {
+                BackupError::StoreIdDiffers
+            }
+            Existing::Backup { database_id: Some(local), .. } if local != source.database => {
+                BackupError::DatabaseIdDiffers { local, remote: source.database }
+            }
+            Existing::Backup { size, .. } => {
+                self.estimate(target, size)?;
+                BackupError::NoIncremental(target.location().to_owned())
+            }
+        };
+        if !self.fallback_to_full {
+            return Err(reason);
+        }
+        self.warn(format!("A full copy is made: {reason}"));
+        Ok(())
+    }
+
+    /// A copy takes about as much room as the last one.
+    fn estimate(&self, target: &Target, size: u64) -> Result<(), DiskError> {
+        let available = self.disk.available(target.parent())?;
+        if available < size {
+            self.warn(format!(
+                "The backup at '{}' takes {size} bytes, and {available} are free for the copy beside it: it will \
+                 probably not fit",
+                target.location().display()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Copies the database, and adds what belongs to the backup alone. The id file is written last: it marks the copy
+    /// as finished.
+    fn fetch(
+        &self,
+        source: &Source,
+        client: Client,
+        target: &Target,
+        work: &Path,
+    ) -> Result<FullCopy, BackupError> {
+        let copy = full::copy(client, source, work, &self.disk, self.settings, &self.progress);
+        let mut copy = self.block_on(copy)?;
+        let script = self.metadata_script(source, &mut copy, target)?;
+        let tools = work.join("tools");
+        self.disk.create_dir(&tools)?;
+        if let Some(script) = script {
+            metadata::write(&*self.disk, work, &script)?;
+        }
+        self.disk.sync_dir(&tools)?;
+        self.disk.sync_dir(work)?;
+        target::write_database_id(&*self.disk, work, source.database)?;
+        self.disk.sync_dir(&tools)?;
+        Ok(copy)
+    }
+
+    /// The script for the new copy: a new one if it was asked for and can be had, else that of the backup which the copy
+    /// replaces.
+    fn metadata_script(
+        &self,
+        source: &Source,
+        copy: &mut FullCopy,
+        target: &Target,
+    ) -> Result<Option<Vec<u8>>, BackupError> {
+        let earlier = match target.existing()? {
+            Existing::Backup { store_id, .. } if store_id == Some(source.store_id) => {
+                metadata::read(target.location())?
+            }
+            _ => None,
+        };
+        let Some(kind) = self.metadata else { return Ok(earlier) };
+        if source.name.eq_ignore_ascii_case(SYSTEM) {
+            self.warn("Include metadata parameter is invalid for backing up system database".to_owned());
+            return Ok(earlier);
+        }
+        let commands = self.block_on(async {
+            let mut client = match copy.client.take() {
+                Some(client) => client,
+                None => source.dialer.connect().await?,
+            };
+            Ok(client.metadata(&source.name, kind).await?)
+        });
+        match commands {
+            Ok(commands) => Ok(Some(metadata::script(&commands).into_bytes())),
+            Err(error @ BackupError::Interrupted(_)) => Err(error),
+            Err(error) => {
+                let rest = if earlier.is_some() { "; the earlier script is kept" } else { "" };
+                self.warn(format!("Error in execution of get metadata, it will be ignored: {error}{rest}"));
+                Ok(earlier)
+            }
+        }
+    }
+
+    /// Puts the copy at its place.
+    fn publish(&self, source: &Source, target: &Target, copy: &FullCopy) -> Result<(), BackupError> {
+        let switched = target.switch(&copy.work, &source.store_id).map_err(|error| BackupError::Switch {
+            work: copy.work.clone(),
+            location: target.location().to_owned(),
+            source: Box::new(error),
+        })?;
+        match switched {
+            Switched::Clean => {}
+            Switched::Kept(path) => {
+                self.warn(format!(
+                    "What was at '{}' is now '{}'",
+                    target.location().display(),
+                    path.display()
+                ));
+            }
+            Switched::Stuck { path, error } => self.warn(format!(
+                "The old backup is replaced, but what is left of it stays at '{}', delete it: {error}",
+                path.display()
+            )),
+        }
+        Ok(())
+    }
+
+    /// A failed copy is of no use to anybody.
+    fn discard(&self, target: &Target, work: &Path) {
+        if let Err(error) = target.discard(work) {
+            self.warn(format!(
+                "The unfinished copy '{}' could not be deleted, delete it: {error}",
+                work.display()
+            ));
+        }
+    }
+
+    /// Waits for the network, or for the user's wish to end the run.
+    pub(super) fn block_on<T>(
+        &self,
+        work: impl Future<Output = Result<T, BackupError>>,
+    ) -> Result<T, BackupError> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                signal = self.stop.wait() => Err(BackupError::Interrupted(signal)),
+                result = work => result,
+            }
+        })
+    }
+
+    pub(super) fn warn(&self, text: String) {
+        self.progress.report(&Event::Warning(text));
+    }
+}
+
+/// The name of a database's directory. Names come from servers, too.
+fn directory_name(database: &str) -> Result<String, BackupError> {
+    match Selection::parse(database) {
+        Ok(Selection::Name(name)) if !name.starts_with('.') => Ok(name.to_lowercase()),
+        _ => Err(BackupError::DatabaseName(database.to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_name_cannot_lead_out_of_the_backup_directory() {
+        assert_eq!(directory_name("Neo4J.a-1").unwrap(), "neo4j.a-1");
+        for name in ["..", ".", ".neo4j.lock", "../etc", "a/b", "a\0b", "", "*"] {
+            assert!(matches!(directory_name(name), Err(BackupError::DatabaseName(_))), "{name:?}");
+        }
+    }
+}
