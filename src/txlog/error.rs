@@ -106,14 +106,90 @@ pub enum LogError {
     #[error("a transaction is unreadable: {0}")]
     Wire(#[source] EntryError),
     /// A log file is damaged.
-    #[error("{}: unreadable behind offset {}: {source}; the log is damaged", file.display(), position.offset)]
+    #[error("{}: unreadable at offset {offset}: {source}; the log is damaged", file.display())]
     Damaged {
         /// The log file.
         file: PathBuf,
         /// Start of what could not be read; offsets in `source` count from here.
-        position: LogPosition,
+        offset: u64,
         /// What is wrong there.
         #[source]
         source: EntryError,
+    },
+    /// A file has a name like a log and no number in it.
+    #[error("{}: the name of a log file must end in its number", file.display())]
+    FileName {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A log file has no complete header.
+    #[error("{}: the file has no log header of {} bytes", file.display(), super::header::LogHeader::SIZE)]
+    NoHeader {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A log file was renamed, or another one overwrote it.
+    #[error("{}: Unexpected log file header. Expected header version: {expected}, actual header: {found}", file.display())]
+    HeaderVersion {
+        /// The file.
+        file: PathBuf,
+        /// The number in its name.
+        expected: u64,
+        /// The number in its header.
+        found: u64,
+    },
+    /// A log file between others is missing.
+    #[error("{}: the log file is missing, and there are later ones; without it they cannot be used", file.display())]
+    MissingFile {
+        /// The file.
+        file: PathBuf,
+    },
+    /// A log file that others follow does not end with a complete transaction.
+    #[error("{}: {} bytes behind offset {offset} are not readable, although another log file follows", file.display(), size - offset)]
+    UnreadableEnd {
+        /// The file.
+        file: PathBuf,
+        /// End of the last complete transaction.
+        offset: u64,
+        /// Size of the file.
+        size: u64,
+    },
+    /// Behind the end of the log there is something that is no entry and no padding.
+    #[error("{}: there is data behind offset {offset}, where the log ends; the log is damaged", file.display())]
+    DataBehindEnd {
+        /// The file.
+        file: PathBuf,
+        /// Where the log ends.
+        offset: u64,
+    },
+    /// A transaction is missing in a log, or there twice. Neo4j itself would replay it silently.
+    #[error("{}: transaction {found} at offset {offset} follows where {expected} must; the log is not complete", file.display())]
+    Gap {
+        /// The file.
+        file: PathBuf,
+        /// Where the transaction starts.
+        offset: u64,
+        /// The transaction that must follow.
+        expected: TransactionId,
+        /// The one that does.
+        found: TransactionId,
+    },
+    /// A checkpoint names a place that is not in the logs.
+    #[error("{}: the last checkpoint does not point to a valid location in the transaction logs: {position}, {reason}", file.display())]
+    CheckpointPosition {
+        /// The checkpoint log.
+        file: PathBuf,
+        /// What the checkpoint names.
+        position: LogPosition,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Nothing tells from where the logs have to be replayed.
+    #[error("No check point found in any log file from version {lowest} to {highest}")]
+    NoCheckpoint {
+        /// The first log file.
+        lowest: u64,
+        /// The last one.
+        highest: u64,
     },
 }

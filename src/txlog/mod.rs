@@ -9,7 +9,10 @@ pub mod command;
 pub mod crc;
 pub mod entry;
 mod error;
+pub mod files;
 pub mod header;
+pub mod reader;
+pub mod tail;
 pub mod wire;
 pub mod writer;
 

@@ -32,37 +32,36 @@ pub struct WireTransaction {
 ///
 /// Nothing is allocated, and no length in the bytes is trusted.
 pub fn scan(bytes: &[u8]) -> Result<Option<WireTransaction>, LogError> {
-    match walk(bytes, |_| ()) {
+    match decode(bytes) {
         Ok(transaction) => Ok(Some(transaction)),
         Err(EntryError::Incomplete(_)) => Ok(None),
         Err(source) => Err(LogError::Wire(source)),
     }
 }
 
-/// Reads the transaction at the beginning of `bytes` and shows each command of it.
-///
-/// A version of 0 inside of the transaction, which zeros behind a cut log are, counts as incomplete.
-pub fn walk<'a>(bytes: &'a [u8], mut visit: impl FnMut(Command<'a>)) -> Result<WireTransaction, EntryError> {
+/// Reads the transaction at the beginning of `bytes`.
+pub(super) fn decode(bytes: &[u8]) -> Result<WireTransaction, EntryError> {
     let reader = &mut Reader::new(bytes);
-    let head = head(reader)?;
-    if head.kind != EntryType::Start {
-        return Err(unexpected(head, 0, "a transaction start"));
+    let first = head(reader)?;
+    if first.kind != EntryType::Start {
+        return Err(unexpected(first, 0, "a transaction start"));
     }
     let start = Start::decode(reader)?;
     loop {
         let offset = reader.offset();
-        let EntryHead { version, kind } = self::head(reader)?;
-        if version != head.version {
-            return Err(EntryError::MixedVersions { offset, expected: head.version, found: version });
+        let next = head(reader)?;
+        if next.version != first.version {
+            let (expected, found) = (first.version, next.version);
+            return Err(EntryError::MixedVersions { offset, expected, found });
         }
-        match kind {
-            EntryType::Command => visit(Command::decode(version, reader)?),
+        match next.kind {
+            EntryType::Command => drop(Command::decode(next.version, reader)?),
             EntryType::Commit => {
                 let commit = Commit::decode(reader)?;
                 return Ok(WireTransaction {
                     length: reader.offset(),
                     id: commit.id,
-                    kernel_version: version,
+                    kernel_version: first.version,
                     previous_checksum: start.previous_checksum,
                     start_time: start.time,
                     commit_time: commit.time,
@@ -70,9 +69,34 @@ pub fn walk<'a>(bytes: &'a [u8], mut visit: impl FnMut(Command<'a>)) -> Result<W
                 });
             }
             EntryType::Start | EntryType::InlineCheckpoint => {
-                return Err(unexpected(EntryHead { version, kind }, offset, "a command or a commit"));
+                return Err(unexpected(next, offset, "a command or a commit"));
             }
         }
+    }
+}
+
+/// Commands of a transaction that [`scan`] has accepted.
+#[derive(Clone, Debug)]
+pub struct Commands<'a> {
+    rest: Reader<'a>,
+}
+
+impl<'a> Commands<'a> {
+    /// Of the transaction at the beginning of `bytes`.
+    pub fn new(bytes: &'a [u8]) -> Result<Self, LogError> {
+        let mut rest = Reader::new(bytes);
+        head(&mut rest).and_then(|_| Start::decode(&mut rest)).map_err(LogError::Wire)?;
+        Ok(Self { rest })
+    }
+}
+
+impl<'a> Iterator for Commands<'a> {
+    type Item = Command<'a>;
+
+    /// The next command; none behind the last, and from the first that is damaged on.
+    fn next(&mut self) -> Option<Self::Item> {
+        let entry = head(&mut self.rest).ok().filter(|entry| entry.kind == EntryType::Command)?;
+        Command::decode(entry.version, &mut self.rest).ok()
     }
 }
 
@@ -165,6 +189,9 @@ pub(super) mod tests {
         let bytes = upgrade_kernel();
         assert_eq!(checksum(&bytes), 0x3897_e2f6);
         assert_eq!(scan(&bytes).unwrap().unwrap().length, 73);
+        let commands: Vec<_> = Commands::new(&bytes).unwrap().collect();
+        let [Command::Metadata(change)] = commands[..] else { panic!("{commands:?}") };
+        assert_eq!((change.field, change.change.before.value, change.change.after.value), (19, 2, 4));
     }
 
     #[test]
