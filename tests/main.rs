@@ -1,5 +1,7 @@
 //! All tests that need more than one room. One module per promise; fixtures in `support`.
 
+mod catchup;
 mod configuration;
+mod fuzz_messages;
 mod kernel;
 mod support;

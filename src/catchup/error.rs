@@ -111,7 +111,7 @@ pub enum CatchupError {
         hint: Hint,
     },
     /// The handshake took too long.
-    #[error("Handshake timed out after {}: {peer} did not go on {step}{hint}", IsoDuration(*after))]
+    #[error("Handshake timed out after {}: {peer} fell silent {step}{hint}", IsoDuration(*after))]
     HandshakeTimeout {
         /// The other end.
         peer: Peer,
@@ -623,7 +623,7 @@ mod tests {
                     after: Duration::from_secs(20),
                     hint: Hint::None,
                 },
-                "Handshake timed out after PT20S: db1/10.0.0.1:6362 did not go on during the handshake of the backup \
+                "Handshake timed out after PT20S: db1/10.0.0.1:6362 fell silent during the handshake of the backup \
                  protocol",
             ),
             (

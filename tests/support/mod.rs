@@ -1,4 +1,8 @@
 //! Fixtures: what several tests arrange.
 
 pub mod kernel;
+pub mod memory_source;
+pub mod mutate;
+pub mod sinks;
 pub mod stores;
+pub mod transactions;
