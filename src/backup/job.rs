@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::BackupError;
 use super::full::{self, CopySettings, FullCopy};
 use super::progress::{Event, Progress};
 use super::selection::Selection;
 use super::source::Source;
 use super::stop::Stop;
-use super::target::{self, Existing, Switched, Target};
-use super::{BackupError, metadata};
+use super::target::{Existing, Switched, Target};
 use crate::catchup::message::MetadataKind;
 use crate::catchup::{Client, Dialer};
 use crate::io::disk::{DiskError, SharedDisk};
+use crate::store::{layout, tools};
 
 /// What is asked for, the same for all databases of a command.
 #[derive(Clone)]
@@ -130,15 +131,15 @@ impl Job {
         let copy = full::copy(client, source, work, &self.disk, self.settings, &self.progress);
         let mut copy = self.block_on(copy)?;
         let script = self.metadata_script(source, &mut copy, target)?;
-        let tools = work.join("tools");
-        self.disk.create_dir(&tools)?;
+        let folder = work.join(layout::TOOLS);
+        self.disk.create_dir(&folder)?;
         if let Some(script) = script {
-            metadata::write(&*self.disk, work, &script)?;
+            tools::write_metadata_script(&*self.disk, work, &script)?;
         }
-        self.disk.sync_dir(&tools)?;
+        self.disk.sync_dir(&folder)?;
         self.disk.sync_dir(work)?;
-        target::write_database_id(&*self.disk, work, source.database)?;
-        self.disk.sync_dir(&tools)?;
+        tools::write_database_id(&*self.disk, work, source.database)?;
+        self.disk.sync_dir(&folder)?;
         Ok(copy)
     }
 
@@ -152,7 +153,7 @@ impl Job {
     ) -> Result<Option<Vec<u8>>, BackupError> {
         let earlier = match target.existing()? {
             Existing::Backup { store_id, .. } if store_id == Some(source.store_id) => {
-                metadata::read(target.location())?
+                tools::read_metadata_script(target.location())?
             }
             _ => None,
         };
@@ -169,7 +170,7 @@ impl Job {
             Ok(client.metadata(&source.name, kind).await?)
         });
         match commands {
-            Ok(commands) => Ok(Some(metadata::script(&commands).into_bytes())),
+            Ok(commands) => Ok(Some(tools::metadata_script(&commands).into_bytes())),
             Err(error @ BackupError::Interrupted(_)) => Err(error),
             Err(error) => {
                 let rest = if earlier.is_some() { "; the earlier script is kept" } else { "" };

@@ -16,11 +16,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::BackupError;
-use crate::io::disk::{Disk, DiskError, SharedDisk};
+use crate::io::disk::{DiskError, SharedDisk};
 use crate::io::filesystem::{remove_tree, size_below};
 use crate::io::lock::{FileLock, LockError};
 use crate::store::id::{DatabaseId, StoreId};
 use crate::store::neostore::Neostore;
+use crate::store::tools::read_database_id;
 
 /// The place of one database's backup, locked against other runs.
 #[derive(Debug)]
@@ -295,37 +296,15 @@ fn is_finished(directory: &Path) -> bool {
     directory.join("neostore").is_file() && read_database_id(directory).is_some()
 }
 
-/// Bytes of `tools/database.id`: the id as text, nothing else. Bytes behind it are ignored.
-const DATABASE_ID_LENGTH: usize = 36;
-
-/// Where the database id lies below a backup.
-pub const DATABASE_ID_FILE: &str = "tools/database.id";
-
-/// Writes and forces the id of a backup whose `tools` directory is there. The last step that makes a copy a backup.
-pub fn write_database_id(disk: &dyn Disk, directory: &Path, database: DatabaseId) -> Result<(), DiskError> {
-    let file = disk.create(&directory.join(DATABASE_ID_FILE), 0o666)?;
-    file.write_at(0, database.to_string().as_bytes())?;
-    file.sync()
-}
-
-/// The database id of a backup; `None` if it has none that can be read. Specification: command line 4.4.
-pub fn read_database_id(directory: &Path) -> Option<DatabaseId> {
-    use std::io::Read;
-    let mut text = [0; DATABASE_ID_LENGTH];
-    let mut file = std::fs::File::open(directory.join(DATABASE_ID_FILE)).ok()?;
-    file.read_exact(&mut text).ok()?;
-    let text = std::str::from_utf8(&text).ok()?;
-    uuid::Uuid::try_parse(text).ok().map(DatabaseId)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
-    use crate::io::disk::{DiskFile, OsDisk};
+    use crate::io::disk::{Disk, DiskFile, OsDisk};
     use crate::io::lock::FileLock;
     use crate::store::id::StoreVersion;
+    use crate::store::tools::write_database_id;
 
     const DATABASE: DatabaseId = DatabaseId(uuid::Uuid::from_u128(7));
 
@@ -498,25 +477,6 @@ mod tests {
             left,
             [(path("neo4j.tmp.0"), true), (path("neo4j.tmp.11"), true), (path("neo4j.tmp.12"), false)]
         );
-    }
-
-    #[test]
-    fn only_a_whole_id_counts() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::create_dir(dir.path().join("tools")).unwrap();
-        let id = "7dcb1d0c-4374-4476-b8ae-d3c3f124683f";
-        for (text, expected) in [
-            (id.to_owned(), Some(id)),
-            (format!("{id} and an old tail"), Some(id)),
-            (id[..35].to_owned(), None),
-            ("x".repeat(36), None),
-        ] {
-            fs::write(dir.path().join(DATABASE_ID_FILE), &text).unwrap();
-            let expected = expected.map(|id| DatabaseId(id.parse().unwrap()));
-            assert_eq!(read_database_id(dir.path()), expected, "{text}");
-        }
-        write_database_id(&OsDisk, dir.path(), DatabaseId(id.parse().unwrap())).unwrap();
-        assert_eq!(fs::read_to_string(dir.path().join(DATABASE_ID_FILE)).unwrap(), id);
     }
 
     #[test]

@@ -4,3 +4,4 @@ pub mod id;
 pub mod layout;
 pub mod neostore;
 pub mod page_cache;
+pub mod tools;
