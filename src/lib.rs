@@ -9,7 +9,7 @@
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
 //! | [`txlog`] | transaction logs and checkpoints: entries, commands, files |
-//! | [`store`] | a database directory: file names, neostore, identities |
+//! | [`store`] | a database directory: file names, metadata store, records, values, tokens, schema rules, page cache |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
 //! Data goes down once: `cli → backup, serve → catchup → txlog → store → io`; `config` and `tls` stand beside.

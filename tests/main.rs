@@ -4,4 +4,5 @@ mod catchup;
 mod configuration;
 mod fuzz_messages;
 mod kernel;
+mod records;
 mod support;

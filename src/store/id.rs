@@ -166,12 +166,30 @@ macro_rules! record_ids {
             }
         }
 
+        impl RecordId for $name {
+            fn slot(self) -> u64 {
+                self.0.into()
+            }
+
+            fn from_slot(slot: u64) -> Option<Self> {
+                slot.try_into().ok().map(Self)
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.fmt(f)
             }
         }
     )+};
+}
+
+/// An id that names a record of one kind: the number of its slot in a store file.
+pub trait RecordId: Copy + fmt::Debug + Eq {
+    /// The slot that the id names.
+    fn slot(self) -> u64;
+    /// The id of a slot; `None` above the greatest that this kind of record can have.
+    fn from_slot(slot: u64) -> Option<Self>;
 }
 
 /// The signed number as which Java writes an unsigned one.

@@ -113,11 +113,12 @@ fn unexpected(head: EntryHead, offset: usize, expected: &'static str) -> EntryEr
 pub(super) mod tests {
     use super::super::command::counts::{MetadataChange, MetadataImage, NodeCount};
     use super::super::command::dynamic::DynamicRecords;
-    use super::super::command::node::{NodeChain, NodeCommand, NodeImage};
+    use super::super::command::node::{NodeCommand, NodeImage};
     use super::super::command::{Change, RecordFlags};
     use super::super::crc::checksum;
     use super::*;
     use crate::store::id::NodeId;
+    use crate::store::record::NodeChain;
 
     /// The transaction that creates node 0, as in section 12.1 of the specification.
     pub fn create_node() -> Vec<u8> {

@@ -1,5 +1,6 @@
 //! Fixtures: what several tests arrange.
 
+pub mod digest;
 pub mod kernel;
 pub mod memory_source;
 pub mod mutate;

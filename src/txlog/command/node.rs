@@ -7,6 +7,7 @@ use super::dynamic::DynamicRecords;
 use super::{Change, Mode, RecordFlags, boolean, put_secondary_unit, secondary_unit};
 use crate::io::bytes::Reader;
 use crate::store::id::{GroupId, NodeId, PropertyId, RelationshipId};
+use crate::store::record::NodeChain;
 
 /// Command 1: 8 bytes node id, the image before, the image after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,15 +45,6 @@ pub struct NodeImage<'a> {
     pub secondary_unit: Option<u64>,
     /// Label records that come with the node.
     pub label_records: DynamicRecords<'a>,
-}
-
-/// Where the relationships of a node start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NodeChain {
-    /// One chain for all.
-    Sparse(Option<RelationshipId>),
-    /// Groups by type.
-    Dense(Option<GroupId>),
 }
 
 impl<'a> NodeCommand<'a> {

@@ -1,0 +1,124 @@
+//! Arrays in dynamic records.
+
+use super::temporal::{self, Temporal};
+use super::{Array, Point, bits, point};
+use crate::io::bytes::{OutOfBytes, Reader};
+use crate::store::error::Malformed;
+
+/// Types of elements, the first byte of an array.
+const BOOL: u8 = 1;
+const BYTE: u8 = 2;
+const SHORT: u8 = 3;
+const CHAR: u8 = 4;
+const INT: u8 = 5;
+const LONG: u8 = 6;
+const FLOAT: u8 = 7;
+const DOUBLE: u8 = 8;
+const STRING: u8 = 9;
+const POINT: u8 = 13;
+const TEMPORAL: u8 = 14;
+
+impl From<OutOfBytes> for Malformed {
+    fn from(error: OutOfBytes) -> Self {
+        Self::ValueEnds { what: error.field }
+    }
+}
+
+/// The array that the bytes of a chain are.
+///
+/// | First byte | Header                                                    | Body                                      |
+/// |-----------:|-----------------------------------------------------------|-------------------------------------------|
+/// |        1-6 | type, bits used in the last byte, bits of an element       | a stream of bits                          |
+/// |       7, 8 | type, 8, 32 or 64                                         | little-endian numbers                     |
+/// |          9 | type, count (4 bytes)                                     | per text: length (4 bytes), UTF-8         |
+/// |         13 | type, 1, dimension, table and code (2 bytes) of the system | a whole array of doubles                  |
+/// |         14 | type, temporal type                                       | a whole array of longs                    |
+///
+/// No bits per element: no elements. Specification: store format 6.7.
+pub fn decode(bytes: &[u8]) -> Result<Array, Malformed> {
+    let mut reader = Reader::new(bytes);
+    match reader.u8("the array type")? {
+        STRING => strings(&mut reader),
+        POINT => points(&mut reader),
+        TEMPORAL => temporals(&mut reader),
+        kind @ BOOL..=DOUBLE => of_bits(kind, elements(&mut reader)?),
+        kind => Err(Malformed::ValuePart { what: "array type", value: kind.into() }),
+    }
+}
+
+/// The longs of an array of longs; the labels of a node are one. Specification: store format 7.
+pub fn longs(bytes: &[u8]) -> Result<impl Iterator<Item = i64>, Malformed> {
+    let mut reader = Reader::new(bytes);
+    expect(&mut reader, LONG)?;
+    Ok(elements(&mut reader)?.map(u64::cast_signed))
+}
+
+fn expect(reader: &mut Reader<'_>, wanted: u8) -> Result<(), Malformed> {
+    match reader.u8("the array type")? {
+        kind if kind == wanted => Ok(()),
+        kind => Err(Malformed::ValuePart { what: "array type", value: kind.into() }),
+    }
+}
+
+/// The elements of a numeric array behind its type, as unsigned numbers. Floating point numbers are 32 or 64 bits in
+/// little-endian order, which is just how bits are read.
+fn elements<'a>(reader: &mut Reader<'a>) -> Result<impl Iterator<Item = u64> + use<'a>, Malformed> {
+    let used = usize::from(reader.u8("the bits of the last byte")?);
+    let width = usize::from(reader.u8("the bits of an element")?);
+    if used > 8 || width > 64 {
+        return Err(Malformed::ValuePart { what: "bits of an array element", value: width as i64 });
+    }
+    let body = reader.bytes("the elements", reader.left())?;
+    let count = (body.len() * 8).saturating_sub(8 - used).checked_div(width).unwrap_or_default();
+    Ok((0..count).map(move |index| bits::of_bytes(body, index * width, width)))
+}
+
+/// The array of a numeric type whose elements are these numbers.
+pub(super) fn of_bits(kind: u8, elements: impl Iterator<Item = u64>) -> Result<Array, Malformed> {
+    Ok(match kind {
+        BOOL => Array::Bool(elements.map(|element| element != 0).collect()),
+        BYTE => Array::Byte(elements.map(|element| element as i8).collect()),
+        SHORT => Array::Short(elements.map(|element| element as i16).collect()),
+        CHAR => Array::Char(elements.map(|element| element as u16).collect()),
+        INT => Array::Int(elements.map(|element| element as i32).collect()),
+        LONG => Array::Long(elements.map(u64::cast_signed).collect()),
+        FLOAT => Array::Float(elements.map(|element| f32::from_bits(element as u32)).collect()),
+        DOUBLE => Array::Double(elements.map(f64::from_bits).collect()),
+        _ => return Err(Malformed::ValuePart { what: "array type", value: kind.into() }),
+    })
+}
+
+fn strings(reader: &mut Reader<'_>) -> Result<Array, Malformed> {
+    let count = reader.i32("the number of texts")?;
+    // Each has four bytes at least, so that the count can't ask for more than the bytes are worth.
+    let mut texts = Vec::with_capacity(usize::try_from(count).unwrap_or_default().min(reader.left() / 4));
+    for _ in 0..count {
+        let length = reader.i32("the length of a text")?;
+        let length = usize::try_from(length)
+            .map_err(|_| Malformed::ValuePart { what: "length of a text", value: length.into() })?;
+        texts.push(String::from_utf8_lossy(reader.bytes("a text", length)?).into_owned());
+    }
+    Ok(Array::String(texts))
+}
+
+fn points(reader: &mut Reader<'_>) -> Result<Array, Malformed> {
+    point::check_geometry(reader.u8("the geometry type")?)?;
+    let dimension = reader.u8("the dimension")?;
+    let table = reader.u8("the table of the reference system")?;
+    let code = reader.u16("the code of the reference system")?;
+    let crs = point::crs(table.into(), code.into(), dimension.into())?;
+    expect(reader, DOUBLE)?;
+    let mut coordinates = elements(reader)?.map(f64::from_bits);
+    let mut points = Vec::new();
+    while let Some(first) = coordinates.next() {
+        let rest = coordinates.by_ref().take(usize::from(dimension) - 1);
+        points.push(Point::new(crs, std::iter::once(first).chain(rest))?);
+    }
+    Ok(Array::Point(points))
+}
+
+fn temporals(reader: &mut Reader<'_>) -> Result<Array, Malformed> {
+    let kind = Temporal::of(reader.u8("the temporal type")?.into())?;
+    expect(reader, LONG)?;
+    temporal::array(kind, elements(reader)?.map(u64::cast_signed))
+}

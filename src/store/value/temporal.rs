@@ -1,0 +1,211 @@
+//! Dates, times and durations.
+
+use super::zone::ZoneId;
+use super::{Array, Value, bits};
+use crate::store::error::Malformed;
+
+/// A date and a time of day, without a zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalDateTime {
+    /// Seconds since 1970-01-01T00:00, as if it were UTC.
+    pub second: i64,
+    /// Nanoseconds of the second.
+    pub nano: u32,
+}
+
+/// A time of day with an offset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Time {
+    /// Nanoseconds since midnight where it is told.
+    pub local_nano: i64,
+    /// Seconds that local time is ahead of UTC.
+    pub offset: i32,
+}
+
+/// A moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DateTime {
+    /// Seconds since 1970-01-01T00:00 UTC.
+    pub second: i64,
+    /// Nanoseconds of the second.
+    pub nano: u32,
+    /// Where it is told.
+    pub zone: Zone,
+}
+
+/// Where a moment is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zone {
+    /// Seconds that local time is ahead of UTC.
+    Offset(i32),
+    /// A zone with a name and rules of its own.
+    Named(ZoneId),
+}
+
+/// A span of time; its parts don't convert into each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Duration {
+    /// Months.
+    pub months: i64,
+    /// Days.
+    pub days: i64,
+    /// Seconds.
+    pub seconds: i64,
+    /// Nanoseconds.
+    pub nanos: i64,
+}
+
+const NANOS_PER_SECOND: i64 = 1_000_000_000;
+const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
+/// 18 hours.
+const MAX_OFFSET: i64 = 64_800;
+
+/// The temporal types.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Temporal {
+    Date,
+    LocalTime,
+    LocalDateTime,
+    Time,
+    DateTime,
+    Duration,
+}
+
+impl Temporal {
+    pub(super) fn of(number: u64) -> Result<Self, Malformed> {
+        Ok(match number {
+            1 => Self::Date,
+            2 => Self::LocalTime,
+            3 => Self::LocalDateTime,
+            4 => Self::Time,
+            5 => Self::DateTime,
+            6 => Self::Duration,
+            _ => return Err(Malformed::ValuePart { what: "temporal type", value: number as i64 }),
+        })
+    }
+}
+
+/// | Type | Value          | Words | Bit 32 on of the first word                     | Further words                          |
+/// |-----:|----------------|------:|-------------------------------------------------|----------------------------------------|
+/// |    1 | date           |  1, 2 | bit 32 inline, bits 33-63 day                   | day                                    |
+/// |    2 | local time     |  1, 2 | bit 32 inline, bits 33-63 nanosecond of the day | nanosecond of the day                  |
+/// |    3 | local date time |    2 | bits 32-63 nanosecond                           | second                                 |
+/// |    4 | time           |     2 | bits 32-63 offset                               | nanosecond of the day in UTC           |
+/// |    5 | date time      |     3 | bit 32 offset, else zone; bits 33-63 nanosecond | second; offset or zone                 |
+/// |    6 | duration       |     4 | bits 32-63 nanoseconds                          | months; days; seconds                  |
+///
+/// The type is in bits 28-31. Specification: store format 6.5.
+const TYPE: usize = 28;
+const FLAG: usize = 32;
+
+fn kind(words: &[u64]) -> Result<Temporal, Malformed> {
+    Temporal::of(bits::of_words(words, TYPE, 4))
+}
+
+/// Words of a value whose first word is this.
+pub(super) fn words(first: u64) -> Result<usize, Malformed> {
+    Ok(match kind(&[first])? {
+        Temporal::Date | Temporal::LocalTime if bits::of_words(&[first], FLAG, 1) == 1 => 1,
+        Temporal::Date | Temporal::LocalTime | Temporal::LocalDateTime | Temporal::Time => 2,
+        Temporal::DateTime => 3,
+        Temporal::Duration => 4,
+    })
+}
+
+/// The value of all its words.
+pub(super) fn decode(words: &[u64]) -> Result<Value, Malformed> {
+    let word = |index: usize| words.get(index).copied().unwrap_or_default() as i64;
+    let flag = bits::of_words(words, FLAG, 1) == 1;
+    let after_flag = bits::of_words(words, FLAG + 1, 31) as i64;
+    let upper_half = bits::of_words(words, FLAG, 32) as u32;
+    let inline_or_next = || if flag { after_flag } else { word(1) };
+    Ok(match kind(words)? {
+        Temporal::Date => Value::Date(inline_or_next()),
+        Temporal::LocalTime => Value::LocalTime(nano_of_day(inline_or_next())?),
+        Temporal::LocalDateTime => {
+            Value::LocalDateTime(LocalDateTime { second: word(1), nano: nano(upper_half.into())? })
+        }
+        Temporal::Time => {
+            let offset = offset(upper_half.cast_signed().into())?;
+            let local = word(1).saturating_add(i64::from(offset) * NANOS_PER_SECOND);
+            Value::Time(Time { local_nano: nano_of_day(local)?, offset })
+        }
+        Temporal::DateTime => {
+            let zone = if flag {
+                Zone::Offset(offset((word(2) as i32).into())?)
+            } else {
+                Zone::Named(ZoneId::new((word(2) as u16).into())?)
+            };
+            Value::DateTime(DateTime { second: word(1), nano: nano(after_flag)?, zone })
+        }
+        Temporal::Duration => Value::Duration(Duration {
+            months: word(1),
+            days: word(2),
+            seconds: word(3),
+            nanos: upper_half.cast_signed().into(),
+        }),
+    })
+}
+
+/// The array of a temporal type whose longs are these. Times are local here, unlike in a single value.
+/// Specification: store format 6.7.
+pub(super) fn array(kind: Temporal, longs: impl Iterator<Item = i64>) -> Result<Array, Malformed> {
+    Ok(match kind {
+        Temporal::Date => Array::Date(longs.collect()),
+        Temporal::LocalTime => Array::LocalTime(longs.map(nano_of_day).collect::<Result<_, _>>()?),
+        Temporal::LocalDateTime => Array::LocalDateTime(groups(longs, |[second, nanos]| {
+            Ok(LocalDateTime { second, nano: nano(nanos)? })
+        })?),
+        Temporal::Time => Array::Time(groups(longs, |[nanos, seconds]| {
+            Ok(Time { local_nano: nano_of_day(nanos)?, offset: offset(seconds)? })
+        })?),
+        Temporal::DateTime => Array::DateTime(groups(longs, |[second, nanos, zone]| {
+            let zone = if zone & 1 == 1 {
+                Zone::Offset(offset(zone >> 1)?)
+            } else {
+                Zone::Named(ZoneId::new(zone >> 1)?)
+            };
+            Ok(DateTime { second, nano: nano(nanos)?, zone })
+        })?),
+        Temporal::Duration => Array::Duration(groups(longs, |[months, days, seconds, nanos]| {
+            Ok(Duration { months, days, seconds, nanos })
+        })?),
+    })
+}
+
+/// Makes one thing of each `N` longs.
+fn groups<const N: usize, T>(
+    mut longs: impl Iterator<Item = i64>,
+    make: impl Fn([i64; N]) -> Result<T, Malformed>,
+) -> Result<Vec<T>, Malformed> {
+    let mut made = Vec::new();
+    while let Some(first) = longs.next() {
+        let mut group = [first; N];
+        for slot in group.iter_mut().skip(1) {
+            *slot = longs.next().ok_or(Malformed::ValueEnds { what: "a temporal value" })?;
+        }
+        made.push(make(group)?);
+    }
+    Ok(made)
+}
+
+fn nano(value: i64) -> Result<u32, Malformed> {
+    u32::try_from(value)
+        .ok()
+        .filter(|_| value < NANOS_PER_SECOND)
+        .ok_or(Malformed::ValuePart { what: "nanosecond of a second", value })
+}
+
+fn nano_of_day(value: i64) -> Result<i64, Malformed> {
+    if (0..NANOS_PER_DAY).contains(&value) {
+        return Ok(value);
+    }
+    Err(Malformed::ValuePart { what: "nanosecond of a day", value })
+}
+
+fn offset(value: i64) -> Result<i32, Malformed> {
+    i32::try_from(value)
+        .ok()
+        .filter(|_| value.abs() <= MAX_OFFSET)
+        .ok_or(Malformed::ValuePart { what: "offset of a zone", value })
+}

@@ -1,0 +1,4 @@
+//! Records and values of real stores.
+
+mod kernel;
+mod real_stores;
