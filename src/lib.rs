@@ -7,6 +7,7 @@
 //! | [`cli`] | definitions, grammar, help, log lines, messages, exit codes; alone prints |
 //! | [`backup`] | the job: selection, target, fetch, publish |
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
+//! | [`tls`] | the SSL policy turned into TLS of the client and of the server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
 //! | [`txlog`] | transaction logs and checkpoints: entries, commands, files |
 //! | [`store`] | a database directory: file names, metadata store, records, values, tokens, schema rules, page cache |
@@ -22,4 +23,5 @@ pub mod cli;
 pub mod config;
 pub mod io;
 pub mod store;
+pub mod tls;
 pub mod txlog;
