@@ -1,8 +1,10 @@
 //! All tests that need more than one room. One module per promise; fixtures in `support`.
+#![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
 
 mod catchup;
 mod configuration;
 mod fuzz_messages;
+mod gbptree;
 mod kernel;
 mod records;
 mod support;

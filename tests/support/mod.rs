@@ -4,6 +4,8 @@ pub mod digest;
 pub mod kernel;
 pub mod memory_source;
 pub mod mutate;
+pub mod random;
 pub mod sinks;
 pub mod stores;
 pub mod transactions;
+pub mod volatile;
