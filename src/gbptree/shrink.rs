@@ -23,39 +23,59 @@ struct Pair {
 
 impl<L: Layout> Tree<L> {
     /// Removes an entry of the leaf at the end of the way.
-    pub(super) fn delete(&mut self, position: usize) -> Result<(), TreeError> {
+    pub(super) fn delete(&mut self, key: &[u8], position: usize) -> Result<(), TreeError> {
         self.begin()?;
-        let level = self.way.steps.len() - 1;
-        let leaf = self.make_writable(level)?;
+        let leaf = self.make_writable(self.way.steps.len() - 1)?;
         self.take_out(leaf, position)?;
         let mut entries = std::mem::take(&mut self.scratch.entries);
-        let shrunk = self.shrink(level, &mut entries);
+        let shrunk = self.shrink_all(key, &mut entries);
         self.scratch.entries = entries;
         shrunk
     }
 
-    /// Looks after a node that lost an entry, and after its parents if they lose one.
-    fn shrink(&mut self, mut level: usize, entries: &mut Entries) -> Result<(), TreeError> {
+    /// A leaf gets other neighbours when one of its parents is merged; then it has its turn once more.
+    fn shrink_all(&mut self, key: &[u8], entries: &mut Entries) -> Result<(), TreeError> {
+        while self.shrink(self.way.steps.len() - 1, entries)? {
+            self.find(key)?.ok();
+        }
+        Ok(())
+    }
+
+    /// Looks after a node that lost an entry, and after its parents; whether one of these was merged.
+    fn shrink(&mut self, mut level: usize, entries: &mut Entries) -> Result<bool, TreeError> {
+        let mut parents_merged = false;
         loop {
             let id = self.step(level).page;
             let (header, used) = self.used(id)?;
             let Some(above) = level.checked_sub(1) else {
-                return self.shrink_root(id, header);
+                self.shrink_root(id, header)?;
+                return Ok(parents_merged);
             };
-            if used * 2 >= self.body.capacity(header.kind) {
-                return Ok(());
+            let capacity = self.body.capacity(header.kind);
+            if used * 2 >= capacity {
+                return Ok(parents_merged);
             }
-            let Some(pair) = self.pair(self.step(above), id)? else {
-                return Ok(());
-            };
-            let total =
-                self.used(pair.left)?.1 + self.used(pair.right)?.1 + self.lowered(header.kind, pair)?;
-            if total <= self.body.capacity(header.kind) {
-                self.merge(above, header.kind, pair, entries)?;
-            } else if header.kind == Kind::Leaf {
-                return self.balance(above, pair, entries);
-            } else {
-                return Ok(());
+            let pairs = self.pairs(self.step(above), id)?;
+            let mut fitting = None;
+            for pair in pairs.into_iter().flatten() {
+                let both = self.used(pair.left)?.1 + self.used(pair.right)?.1;
+                if fitting.is_none() && both + self.lowered(header.kind, pair)? <= capacity {
+                    fitting = Some(pair);
+                }
+            }
+            match (fitting, pairs) {
+                (Some(pair), _) => {
+                    self.merge(level, header.kind, pair, entries)?;
+                    parents_merged |= header.kind == Kind::Internal;
+                }
+                // An only child: perhaps its parent can be merged.
+                (None, [None, None]) => {}
+                (None, [Some(pair), _] | [None, Some(pair)]) => {
+                    if header.kind == Kind::Leaf {
+                        self.balance(above, pair, entries)?;
+                    }
+                    return Ok(parents_merged);
+                }
             }
             level = above;
         }
@@ -86,23 +106,23 @@ impl<L: Layout> Tree<L> {
         Ok((header, self.body.used(&page, header).on(&self.pages.path, id)?))
     }
 
-    /// A child and its left neighbour, or its right one if it is the first; `None` if it has neither.
-    fn pair(&self, parent: Step, id: u64) -> Result<Option<Pair>, TreeError> {
+    /// A child with its left neighbour, and with its right one, as far as it has them below the same parent.
+    fn pairs(&self, parent: Step, id: u64) -> Result<[Option<Pair>; 2], TreeError> {
         let page = self.pages.read(parent.page)?;
         let header = self.header_of(&page, parent.page)?;
-        if header.count == 0 {
-            return Ok(None);
-        }
-        let left_lost = parent.child == 0;
-        let neighbour = if left_lost { 1 } else { parent.child - 1 };
-        let neighbour =
-            self.body.child(&page, neighbour, self.generations()).on(&self.pages.path, parent.page)?;
-        if neighbour == id {
-            return Err(self.out_of_order(parent.page));
-        }
-        let (left, right) = if left_lost { (id, neighbour) } else { (neighbour, id) };
-        let separator = parent.child.saturating_sub(1);
-        Ok(Some(Pair { parent: parent.page, separator, left, right, left_lost }))
+        let pair = |separator: usize, left_lost: bool| {
+            let neighbour = if left_lost { separator + 1 } else { separator };
+            let neighbour =
+                self.body.child(&page, neighbour, self.generations()).on(&self.pages.path, parent.page)?;
+            if neighbour == id {
+                return Err(self.out_of_order(parent.page));
+            }
+            let (left, right) = if left_lost { (id, neighbour) } else { (neighbour, id) };
+            Ok(Pair { parent: parent.page, separator, left, right, left_lost })
+        };
+        let left = parent.child.checked_sub(1).map(|separator| pair(separator, false)).transpose()?;
+        let right = (parent.child < header.count).then(|| pair(parent.child, true)).transpose()?;
+        Ok([left, right])
     }
 
     /// What the key between two internal nodes costs in the one that they become.
@@ -158,15 +178,22 @@ impl<L: Layout> Tree<L> {
         Ok(boundary)
     }
 
-    /// Makes one node of two: the one that lost an entry survives, the other is released.
+    /// Makes one node of the one at a level of the way, which survives, and its neighbour, which is released.
     fn merge(
         &mut self,
-        above: usize,
+        level: usize,
         kind: Kind,
         pair: Pair,
         entries: &mut Entries,
     ) -> Result<(), TreeError> {
-        let pair = Pair { parent: self.make_writable(above)?, ..pair };
+        let above = level - 1;
+        let parent = self.make_writable(above)?;
+        let id = self.make_writable(level)?;
+        let pair = if pair.left_lost {
+            Pair { parent, left: id, ..pair }
+        } else {
+            Pair { parent, right: id, ..pair }
+        };
         self.unpack(kind, pair, entries)?;
         let (survivor, victim, outward, inward) = if pair.left_lost {
             (pair.left, pair.right, PointerName::RightSibling, PointerName::LeftSibling)

@@ -86,7 +86,7 @@ impl<L: Layout> Tree<L> {
         match (change, found) {
             (Change::Keep, _) | (Change::Remove, Err(_)) => Ok(()),
             (Change::Put(value), found) => self.store(key, value.as_ref(), found),
-            (Change::Remove, Ok(position)) => self.delete(position),
+            (Change::Remove, Ok(position)) => self.delete(key, position),
         }
     }
 
@@ -95,7 +95,7 @@ impl<L: Layout> Tree<L> {
     }
 
     /// Finds the leaf of a key and its position there, and notes the way.
-    fn find(&mut self, key: &[u8]) -> Result<Result<usize, usize>, TreeError> {
+    pub(super) fn find(&mut self, key: &[u8]) -> Result<Result<usize, usize>, TreeError> {
         let before = self.leaf();
         if self.way.stays
             && let Some(found) = self.find_in_last_leaf(key)?

@@ -9,7 +9,7 @@ const CRASHES: &str = "NEO4J_ADMIN_TREE_CRASHES";
 #[test]
 fn a_power_loss_leaves_the_last_checkpoint() {
     for (seed, shape) in SHAPES.iter().enumerate() {
-        let mut random = Random::new(seed as u64);
+        let mut random = Random(seed as u64);
         let mut model = Model::new();
         for _ in 0..600 {
             model.insert(shape.key(&mut random, 2000), shape.value(&mut random));
@@ -70,7 +70,7 @@ fn assert_holds_before_clean_up(shape: &super::Bytes, file: &VolatileFile, model
 #[test]
 fn a_tree_that_is_only_read_stays_as_it_is() {
     for shape in SHAPES {
-        let mut random = Random::new(1);
+        let mut random = Random(1);
         let model: Model =
             (0..300).map(|_| (shape.key(&mut random, 900), shape.value(&mut random))).collect();
         let file = VolatileFile::new(Vec::new());

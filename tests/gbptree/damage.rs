@@ -9,7 +9,7 @@ use crate::support::volatile::VolatileFile;
 const MUTATIONS: &str = "NEO4J_ADMIN_TREE_MUTATIONS";
 
 fn tree_file(shape: &Bytes, seed: u64, entries: usize) -> (Vec<u8>, Model) {
-    let mut random = Random::new(seed);
+    let mut random = Random(seed);
     let file = VolatileFile::new(Vec::new());
     let mut model = Model::new();
     shape.create(&file, &model, b"header");
@@ -37,7 +37,7 @@ fn mutated_pages_never_panic_or_hang() {
     let mutations = rounds(MUTATIONS, 3_000) / SHAPES.len();
     for (seed, shape) in SHAPES.iter().enumerate() {
         let (good, model) = tree_file(shape, seed as u64, 250);
-        let mut random = Random::new(seed as u64);
+        let mut random = Random(seed as u64);
         for mutation in 0..mutations {
             let mut bytes = good.clone();
             for _ in 0..random.within(1..4) {

@@ -75,7 +75,7 @@ impl Bytes {
             NodeFormat::Fixed { key, .. } => key,
             // The length belongs to the number, so that the key is drawn again.
             NodeFormat::Dynamic => {
-                let mut of_number = Random::new(u64::from(number));
+                let mut of_number = Random(u64::from(number));
                 let most = if of_number.once_in(4) { self.longest.0 } else { 12.max(self.longest.0 / 8) };
                 of_number.within(4..most + 1)
             }

@@ -21,7 +21,7 @@ fn a_tree_holds_what_a_map_would_hold() {
 
 fn exercise(shape: &Bytes, operations: usize, seed: u64) {
     let what = format!("{shape:?} seed {seed}");
-    let mut random = Random::new(seed);
+    let mut random = Random(seed);
     let (file, mut model) = (VolatileFile::new(Vec::new()), Model::new());
     shape.create(&file, &model, b"header");
     let mut tree = shape.open(&file).unwrap();
@@ -130,7 +130,7 @@ fn a_tree_built_at_once_is_the_same_as_one_built_by_inserts() {
     for (seed, shape) in SHAPES.iter().enumerate() {
         for size in [0, 1, 2, 3, 10, 57, 400, 3000] {
             let what = format!("{shape:?} seed {seed} size {size}");
-            let mut random = Random::new(seed as u64);
+            let mut random = Random(seed as u64);
             let mut model = Model::new();
             while model.len() < size {
                 model.insert(shape.key(&mut random, 100_000), shape.value(&mut random));

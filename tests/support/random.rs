@@ -2,15 +2,11 @@
 
 use std::ops::Range;
 
-/// `SplitMix64`.
+/// `SplitMix64`: small, fast and the same everywhere.
 #[derive(Clone, Debug)]
-pub struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -19,8 +15,9 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
+    /// Below `end`; 0 if that is 0.
     pub fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
+        (self.next() % end.max(1) as u64) as usize
     }
 
     pub fn within(&mut self, range: Range<usize>) -> usize {
