@@ -1,11 +1,16 @@
 //! Fixtures: what several tests arrange.
 
+pub mod backup_run;
 pub mod digest;
+pub mod faulty_disk;
+pub mod faulty_network;
 pub mod kernel;
 pub mod memory_source;
 pub mod mutate;
 pub mod random;
+pub mod serving;
 pub mod sinks;
+pub mod small_store;
 pub mod stores;
 pub mod transactions;
 pub mod volatile;
