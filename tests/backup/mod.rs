@@ -2,6 +2,7 @@
 
 mod faults;
 mod full;
+mod hostile;
 
 use crate::support::memory_source::MemoryDatabase;
 

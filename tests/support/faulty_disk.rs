@@ -4,7 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use neo4j_admin::io::disk::{Disk, DiskError, DiskFile, OsDisk, SharedDisk};
@@ -23,8 +23,9 @@ struct Shared {
     steps: AtomicUsize,
     /// What failed.
     failed: Mutex<Option<(&'static str, PathBuf)>>,
-    /// Free space to report; `None`: that of the system.
+    /// Free space at the start; `None`: that of the system.
     available: Option<u64>,
+    written: AtomicU64,
 }
 
 impl FaultyDisk {
@@ -38,14 +39,15 @@ impl FaultyDisk {
         Self::new(usize::MAX, io::ErrorKind::Other, None)
     }
 
-    /// Never fails, and says that `available` bytes are free.
+    /// Never fails, and says that `available` bytes are free before the first write.
     pub fn with_room_for(available: u64) -> Arc<Self> {
         Self::new(usize::MAX, io::ErrorKind::Other, Some(available))
     }
 
     fn new(failing: usize, kind: io::ErrorKind, available: Option<u64>) -> Arc<Self> {
         let steps = AtomicUsize::new(0);
-        let shared = Shared { failing, kind, steps, failed: Mutex::default(), available };
+        let failed = Mutex::default();
+        let shared = Shared { failing, kind, steps, failed, available, written: AtomicU64::new(0) };
         Arc::new(Self { shared: Arc::new(shared) })
     }
 
@@ -122,7 +124,7 @@ impl Disk for FaultyDisk {
 
     fn available(&self, path: &Path) -> Result<u64, DiskError> {
         match self.shared.available {
-            Some(available) => Ok(available),
+            Some(available) => Ok(available.saturating_sub(self.shared.written.load(Ordering::SeqCst))),
             None => OsDisk.available(path),
         }
     }
@@ -149,6 +151,7 @@ impl DiskFile for FaultyFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.shared.step("write", self.path())?;
+        self.shared.written.fetch_add(bytes.len() as u64, Ordering::SeqCst);
         self.file.write_at(offset, bytes)
     }
 

@@ -33,7 +33,6 @@ struct State {
     server: SocketAddr,
     fault: Fault,
     frames: AtomicUsize,
-    connections: AtomicUsize,
     ended: AtomicBool,
 }
 
@@ -43,13 +42,8 @@ impl FaultyNetwork {
     pub fn before(server: SocketAddr, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let state = Arc::new(State {
-            server,
-            fault,
-            frames: AtomicUsize::new(0),
-            connections: AtomicUsize::new(0),
-            ended: AtomicBool::new(false),
-        });
+        let state =
+            Arc::new(State { server, fault, frames: AtomicUsize::new(0), ended: AtomicBool::new(false) });
         let shared = state.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
@@ -57,7 +51,6 @@ impl FaultyNetwork {
                     break;
                 }
                 let (client, state) = (client.unwrap(), shared.clone());
-                state.connections.fetch_add(1, Ordering::SeqCst);
                 std::thread::spawn(move || state.relay(&client));
             }
         });
@@ -67,11 +60,6 @@ impl FaultyNetwork {
     /// Frames that the server has sent so far.
     pub fn frames(&self) -> usize {
         self.state.frames.load(Ordering::SeqCst)
-    }
-
-    /// Connections that were opened so far.
-    pub fn connections(&self) -> usize {
-        self.state.connections.load(Ordering::SeqCst)
     }
 }
 
