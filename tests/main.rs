@@ -9,3 +9,4 @@ mod gbptree;
 mod kernel;
 mod records;
 mod support;
+mod tls;

@@ -12,5 +12,6 @@ pub mod serving;
 pub mod sinks;
 pub mod small_store;
 pub mod stores;
+pub mod tls;
 pub mod transactions;
 pub mod volatile;
