@@ -1,4 +1,5 @@
 //! Tests against a real Neo4j 4.4 kernel; they need a JDK (see `support::kernel`).
 
+mod backup;
 mod launcher;
 mod stores;

@@ -1,24 +1,7 @@
 //! The committed stores are what they claim to be, and `OpenBackup` and `CheckStore` tell the truth of them.
 
-use serde::Deserialize;
-use serde_json::json;
-
 use crate::support::kernel::Kernel;
-use crate::support::stores::{self, GraphDigest};
-
-#[derive(Debug, Deserialize)]
-struct Opened {
-    recovered: bool,
-    remarks: Vec<String>,
-    digest: GraphDigest,
-    check: Checked,
-}
-
-#[derive(Debug, Deserialize)]
-struct Checked {
-    consistent: bool,
-    warnings: u64,
-}
+use crate::support::stores;
 
 #[test]
 fn the_kernel_opens_every_committed_store_with_its_recorded_digest() {
@@ -27,19 +10,13 @@ fn the_kernel_opens_every_committed_store_with_its_recorded_digest() {
         let directory = tempfile::tempdir().expect("a directory");
         stores::unpack(&archive, directory.path());
         for (name, digest) in databases {
-            let backup = directory.path().join(&name);
-            let request =
-                json!({"job": "open", "backup": backup, "scratch": directory.path(), "check": true});
-            let opened: Opened = kernel.oracle().ask(&request);
+            let opened = kernel.open_backup(&directory.path().join(&name));
             let crashed = archive == "crashed";
             assert_eq!(opened.digest, digest, "{archive} {name}: {:?}", opened.remarks);
             assert_eq!(opened.recovered, crashed, "{archive} {name}: {:?}", opened.remarks);
             assert_eq!(opened.remarks.is_empty(), !crashed, "{archive} {name}: {:?}", opened.remarks);
-            assert!(
-                opened.check.consistent && opened.check.warnings == 0,
-                "{archive} {name}: {:?}",
-                opened.check
-            );
+            let check = opened.check;
+            assert!(check.consistent && check.warnings == 0, "{archive} {name}: {}", check.summary);
         }
     }
 }
@@ -54,8 +31,6 @@ fn the_kernel_sees_a_changed_record() {
     // The next relationship of node 2, in records of 15 bytes.
     bytes[2 * 15 + 4] ^= 1;
     std::fs::write(&nodes, bytes).expect("changed");
-    let request =
-        json!({"job": "check", "directory": directory.path().join("neo4j"), "report": directory.path()});
-    let checked: Checked = kernel.oracle().ask(&request);
-    assert!(!checked.consistent, "{checked:?}");
+    let checked = kernel.check(&directory.path().join("neo4j"));
+    assert!(!checked.consistent, "{}", checked.summary);
 }

@@ -9,8 +9,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
+
+use super::stores::GraphDigest;
 
 /// A JDK and the built programs.
 pub struct Kernel {
@@ -60,6 +63,19 @@ impl Kernel {
         Program::start(class, self.java().arg(class).args(arguments))
     }
 
+    /// Restores the backup of one database, opens it with the real kernel, and checks it with the real checker.
+    pub fn open_backup(&self, backup: &Path) -> Opened {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let request = json!({"job": "open", "backup": backup, "scratch": scratch.path(), "check": true});
+        self.oracle().ask(&request)
+    }
+
+    /// Checks a database with the real checker.
+    pub fn check(&self, directory: &Path) -> Checked {
+        let reports = tempfile::tempdir().expect("a directory");
+        self.oracle().ask(&json!({"job": "check", "directory": directory, "report": reports.path()}))
+    }
+
     fn java(&self) -> Command {
         let mut java = Command::new("java");
         java.args(["-Xmx1g", "-XX:+UseParallelGC", "-XX:TieredStopAtLevel=1"]);
@@ -71,6 +87,30 @@ impl Kernel {
         java.arg("-cp").arg(format!("{}:{}", classes.display(), jars.display()));
         java
     }
+}
+
+/// What `OpenBackup` says of a backup.
+#[derive(Debug, Deserialize)]
+pub struct Opened {
+    /// Whether the kernel had to recover it.
+    pub recovered: bool,
+    /// Lines of the kernel's log that tell of recovery, damage, or something built anew.
+    pub remarks: Vec<String>,
+    /// What is in it.
+    pub digest: GraphDigest,
+    /// What the real checker says after the kernel has closed it.
+    pub check: Checked,
+}
+
+/// What `CheckStore` says of a database.
+#[derive(Debug, Deserialize)]
+pub struct Checked {
+    /// Whether there is no error.
+    pub consistent: bool,
+    /// Warnings.
+    pub warnings: u64,
+    /// Errors and warnings by kind.
+    pub summary: String,
 }
 
 /// A running program that answers one JSON line to each; it ends with this value.
@@ -99,10 +139,14 @@ impl Program {
     /// When the job failed; its stack trace is on standard error.
     pub fn ask<A: DeserializeOwned>(&mut self, request: &Value) -> A {
         writeln!(self.requests, "{request}").unwrap_or_else(|error| panic!("{self} is gone: {error}"));
-        self.answer(&request.to_string())
+        self.receive(&request.to_string())
     }
 
-    fn answer<A: DeserializeOwned>(&mut self, request: &str) -> A {
+    /// Waits for an answer.
+    ///
+    /// # Panics
+    /// When the job failed; its stack trace is on standard error.
+    pub fn receive<A: DeserializeOwned>(&mut self, request: &str) -> A {
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap_or_else(|error| panic!("{self} is gone: {error}"));
         let answer: Value = serde_json::from_str(&line)

@@ -1,0 +1,117 @@
+//! Live databases of the real kernel behind the backup protocol: `fixture.peer.BackupPeer`.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::kernel::{Kernel, Program};
+use super::stores::GraphDigest;
+
+/// A running peer.
+pub struct BackupPeer {
+    program: Program,
+    /// Of the listener without TLS, on loopback.
+    pub port: u16,
+}
+
+#[derive(Deserialize)]
+struct Ready {
+    port: u16,
+}
+
+#[derive(Deserialize)]
+struct Nothing {}
+
+#[derive(Deserialize)]
+struct Reached {
+    transaction: u64,
+}
+
+/// How a peer serves.
+pub struct Serving<'a> {
+    /// Versions of the protocol that it accepts.
+    pub versions: &'a [&'a str],
+    /// Bytes of a file in a frame.
+    pub chunk: u32,
+    /// Bytes of the transaction stream in a frame at most.
+    pub frame: u32,
+}
+
+impl BackupPeer {
+    /// Databases of [`Self::shared`], the first in the format `standard`, the second `aligned`.
+    pub const DATABASES: [&'static str; 2] = ["neo4j", "aligned"];
+
+    /// The peer that all tests share, one after the other, because it takes long to start: [`Self::DATABASES`], and
+    /// `third`. `bytes` is the size of the first two; the first caller's counts.
+    pub fn shared(kernel: &Kernel, bytes: u64) -> MutexGuard<'static, Self> {
+        static PEER: OnceLock<Mutex<BackupPeer>> = OnceLock::new();
+        PEER.get_or_init(|| {
+            let request = json!({"databases": [
+                {"name": "neo4j", "format": "standard", "bytes": bytes, "seed": 1},
+                {"name": "aligned", "format": "aligned", "bytes": bytes, "seed": 2},
+                {"name": "third", "format": "standard", "seed": 3},
+            ]});
+            Mutex::new(Self::start(kernel, &request))
+        })
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(kernel: &Kernel, request: &Value) -> Self {
+        let mut program = kernel.start("fixture.peer.BackupPeer", &[&request.to_string()]);
+        let Ready { port } = program.receive("its start");
+        Self { program, port }
+    }
+
+    /// The address of the listener without TLS, as for `--from`.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Changes how it serves.
+    pub fn configure(&mut self, serving: &Serving<'_>) {
+        let Serving { versions, chunk, frame } = serving;
+        self.order(&json!({"job": "configure", "versions": versions, "chunk": chunk, "frame": frame}));
+    }
+
+    /// Makes a database `AVAILABLE`, `UNAVAILABLE` or `STOPPED`.
+    pub fn set_state(&mut self, database: &str, state: &str) {
+        self.order(&json!({"job": "state", "database": database, "state": state}));
+    }
+
+    /// Marks the transaction from which on [`Self::digest_at`] can tell the digest, then begins to write: about `rate`
+    /// transactions a second.
+    pub fn start_load(&mut self, database: &str, rate: u64, seed: u64) {
+        self.order(&json!({"job": "base", "database": database}));
+        let writers = 16;
+        self.order(
+            &json!({"job": "resume", "database": database, "rate": rate, "writers": writers, "seed": seed}),
+        );
+    }
+
+    /// Stops to write.
+    pub fn stop_load(&mut self, database: &str) {
+        self.order(&json!({"job": "pause", "database": database}));
+    }
+
+    /// The last committed transaction.
+    pub fn last_transaction(&mut self, database: &str) -> u64 {
+        let Reached { transaction } = self.program.ask(&json!({"job": "transactions", "database": database}));
+        transaction
+    }
+
+    /// The digest of a database that is not written to.
+    pub fn digest(&mut self, database: &str) -> GraphDigest {
+        self.program.ask(&json!({"job": "digest", "database": database}))
+    }
+
+    /// The digest right after a transaction that was committed since [`Self::start_load`].
+    pub fn digest_at(&mut self, database: &str, transaction: u64) -> GraphDigest {
+        self.program.ask(&json!({"job": "digestat", "database": database, "transaction": transaction}))
+    }
+
+    fn order(&mut self, request: &Value) {
+        let Nothing {} = self.program.ask(request);
+    }
+}
