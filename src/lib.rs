@@ -11,6 +11,7 @@
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
 //! | [`txlog`] | transaction logs and checkpoints: entries, commands, files |
 //! | [`store`] | a database directory: file names, metadata store, records, values, tokens, schema rules, page cache |
+//! | [`gbptree`] | the generation-aware B+ tree file: meta, state, nodes, free list, cursor, writer, builder, check |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
 //! Data goes down once: `cli → backup, serve → catchup → txlog → store → io`; `config` and `tls` stand beside.
@@ -21,6 +22,7 @@ pub mod backup;
 pub mod catchup;
 pub mod cli;
 pub mod config;
+pub mod gbptree;
 pub mod io;
 pub mod store;
 pub mod tls;

@@ -1,8 +1,12 @@
 //! All tests that need more than one room. One module per promise; fixtures in `support`.
+#![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
 
+mod backup;
 mod catchup;
 mod configuration;
 mod fuzz_messages;
+mod gbptree;
 mod kernel;
 mod records;
 mod support;
+mod tls;

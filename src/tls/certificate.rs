@@ -12,6 +12,9 @@ use x509_cert::ext::Extension;
 use x509_cert::ext::pkix::name::{DirectoryString, GeneralName};
 use x509_cert::ext::pkix::{BasicConstraints, ExtendedKeyUsage, SubjectAltName};
 
+/// The tag of an integer in DER.
+const INTEGER: u8 = 2;
+
 /// Object identifiers, in their dotted form.
 mod oid {
     pub const COMMON_NAME: &str = "2.5.4.3";
@@ -147,6 +150,15 @@ pub(super) struct RevocationList {
 }
 
 impl RevocationList {
+    /// Whether a list lacks the version, as lists without extensions do. webpki reads version 2 only.
+    pub fn is_version_1(bytes: &[u8]) -> bool {
+        let Ok(signed) = Signed::parse(bytes) else {
+            return false;
+        };
+        let body = AnyRef::from_der(&signed.body);
+        body.is_ok_and(|body| body.value().first() != Some(&INTEGER))
+    }
+
     /// Reads a list.
     pub fn parse(bytes: &[u8]) -> Result<Self, der::Error> {
         let signed = Signed::parse(bytes)?;

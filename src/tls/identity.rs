@@ -183,16 +183,16 @@ fn private_key(file: &Path, password: Option<&Secret>) -> Result<PrivateKeyDer<'
 /// Decrypts a PKCS#8 key. Without a password the empty one is tried, as the original does.
 fn decrypt(file: &Path, der: &[u8], password: Option<&Secret>) -> Result<PrivateKeyDer<'static>, KeyError> {
     let encryption = |method| KeyError::Encryption { file: file.to_owned(), method };
-    let info = EncryptedPrivateKeyInfoRef::from_der(der)
-        .map_err(|_| encryption("a method other than PBES2 with AES or Triple DES"))?;
+    let old = || encryption("PBES1 or another method that is not PBES2");
+    let info = EncryptedPrivateKeyInfoRef::from_der(der).map_err(|_| old())?;
     if matches!(info.encryption_algorithm, EncryptionScheme::Pbes1(_)) {
-        return Err(encryption("PBES1"));
+        return Err(old());
     }
     match info.decrypt(password.map_or("", Secret::reveal)) {
         Ok(document) => Ok(PrivatePkcs8KeyDer::from(document.as_bytes().to_vec()).into()),
         Err(pkcs8::Error::EncryptedPrivateKey(
-            pkcs5::Error::UnsupportedAlgorithm { .. } | pkcs5::Error::NoPbes1CryptSupport,
-        )) => Err(encryption("a method other than PBES2 with AES or Triple DES")),
+            pkcs5::Error::UnsupportedAlgorithm { .. } | pkcs5::Error::AlgorithmParametersInvalid { .. },
+        )) => Err(encryption("an unusual variant of PBES2")),
         Err(_) => Err(KeyError::Decrypt { file: file.to_owned(), with_password: password.is_some() }),
     }
 }

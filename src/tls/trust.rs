@@ -74,16 +74,14 @@ impl Trust {
                     file: file.path.clone(),
                     problem: Problem::Contents(text),
                 };
+                if RevocationList::is_version_1(&der) {
+                    let help =
+                        "it is of version 1, 2 is needed: give the authority a crlnumber in openssl.cnf";
+                    return Err(failed(help.to_owned()));
+                }
+                let for_webpki =
+                    OwnedCertRevocationList::from_der(&der).map_err(|error| failed(error.to_string()))?;
                 let list = RevocationList::parse(&der).map_err(|error| failed(error.to_string()))?;
-                let for_webpki = OwnedCertRevocationList::from_der(&der).map_err(|error| {
-                    failed(match error {
-                        webpki::Error::UnsupportedCrlVersion => {
-                            "it is of version 1, 2 is needed: give the authority a crlnumber in openssl.cnf"
-                                .to_owned()
-                        }
-                        other => other.to_string(),
-                    })
-                })?;
                 trust.lists.push(list);
                 trust.webpki_lists.push(for_webpki.into());
             }

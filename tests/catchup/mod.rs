@@ -1,6 +1,7 @@
 //! The backup protocol: our client against our server, and each of them against peers that break the rules.
 
 mod begin;
+mod cost;
 mod end_to_end;
 mod hostile_client;
 mod hostile_server;

@@ -1,11 +1,19 @@
 //! Fixtures: what several tests arrange.
 
+pub mod backup_run;
 pub mod digest;
+pub mod faulty_disk;
+pub mod faulty_network;
 pub mod kernel;
 pub mod memory_source;
 pub mod mutate;
 pub mod peer;
+pub mod random;
+pub mod serving;
 pub mod sinks;
+pub mod small_store;
 pub mod stores;
+pub mod tls;
 pub mod tool;
 pub mod transactions;
+pub mod volatile;

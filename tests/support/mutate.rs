@@ -1,24 +1,6 @@
 //! Mutated inputs from fixed seeds.
 
-/// `SplitMix64`: small, fast and the same everywhere.
-#[derive(Clone, Debug)]
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Below `bound`; 0 if that is 0.
-    pub fn below(&mut self, bound: usize) -> usize {
-        let bound = bound.max(1) as u64;
-        usize::try_from(self.next() % bound).unwrap()
-    }
-}
+pub use super::random::Random;
 
 /// Numbers at the edges of what formats allow.
 const EDGES: [i64; 14] = [

@@ -1,0 +1,17 @@
+//! Backups from our own server: whole ones, and what faults leave behind.
+
+mod faults;
+mod full;
+mod hostile;
+
+use crate::support::memory_source::MemoryDatabase;
+
+/// Whether a backup has the bytes of every file of a database, `neostore` apart, which is completed.
+fn assert_copy(backup: &std::collections::BTreeMap<String, Vec<u8>>, database: &MemoryDatabase) {
+    for (path, content) in database.atomic.iter().chain(&database.replayable) {
+        if path != "neostore" {
+            assert!(backup.get(path) == Some(content), "{path} differs");
+        }
+    }
+    assert_eq!(backup.get("tools/database.id").unwrap(), database.id.to_string().as_bytes());
+}

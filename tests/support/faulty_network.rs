@@ -1,0 +1,128 @@
+//! A relay between a client and a server that does harm at a chosen frame.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// What happens to the frames that a server sends. They are counted over all connections, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing.
+    None,
+    /// The connection is closed behind frame `n`, once: later connections work.
+    CutOnce(usize),
+    /// The connection is closed behind frame `n`, and so is every other from then on.
+    CutForever(usize),
+    /// Half of frame `n` arrives, then the connection is closed; later connections work.
+    CutInside(usize),
+    /// Nothing comes behind frame `n`, on no connection, and none is closed.
+    Silence(usize),
+    /// The length of frame `n` is replaced.
+    Length(usize, i32),
+}
+
+/// A relay; it stops when this is dropped.
+pub struct FaultyNetwork {
+    pub address: SocketAddr,
+    state: Arc<State>,
+}
+
+struct State {
+    server: SocketAddr,
+    fault: Fault,
+    frames: AtomicUsize,
+    ended: AtomicBool,
+}
+
+const MAGIC: usize = 13;
+
+impl FaultyNetwork {
+    pub fn before(server: SocketAddr, fault: Fault) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let state =
+            Arc::new(State { server, fault, frames: AtomicUsize::new(0), ended: AtomicBool::new(false) });
+        let shared = state.clone();
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if shared.ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (client, state) = (client.unwrap(), shared.clone());
+                std::thread::spawn(move || state.relay(&client));
+            }
+        });
+        Self { address, state }
+    }
+
+    /// Frames that the server has sent so far.
+    pub fn frames(&self) -> usize {
+        self.state.frames.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for FaultyNetwork {
+    fn drop(&mut self) {
+        self.state.ended.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+impl State {
+    fn relay(&self, client: &TcpStream) {
+        if matches!(self.fault, Fault::CutForever(n) if self.frames.load(Ordering::SeqCst) > n) {
+            return;
+        }
+        let server = TcpStream::connect(self.server).unwrap();
+        for stream in [client, &server] {
+            stream.set_nodelay(true).unwrap();
+        }
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let _ = io::copy(&mut &*client, &mut &server);
+                let _ = server.shutdown(Shutdown::Write);
+            });
+            // An error is the end of one of the two; both are closed then.
+            let _ = self.relay_answers(&server, client);
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = server.shutdown(Shutdown::Both);
+        });
+    }
+
+    fn relay_answers(&self, mut server: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
+        let mut magic = [0; MAGIC];
+        server.read_exact(&mut magic)?;
+        client.write_all(&magic)?;
+        loop {
+            let mut head = [0; 4];
+            server.read_exact(&mut head)?;
+            let mut frame = vec![0; u32::from_be_bytes(head) as usize];
+            server.read_exact(&mut frame)?;
+            let number = self.frames.fetch_add(1, Ordering::SeqCst);
+            match self.fault {
+                Fault::CutInside(n) if n == number => {
+                    let whole = [&head[..], &frame].concat();
+                    client.write_all(&whole[..whole.len() / 2])?;
+                    return Ok(());
+                }
+                Fault::CutForever(n) if number > n => return Ok(()),
+                Fault::Silence(n) if number > n => {
+                    while !self.ended.load(Ordering::SeqCst) {
+                        std::thread::sleep(Duration::from_millis(5));
+                    }
+                    return Ok(());
+                }
+                Fault::Length(n, length) if n == number => head = length.to_be_bytes(),
+                _ => {}
+            }
+            client.write_all(&[&head[..], &frame].concat())?;
+            match self.fault {
+                Fault::CutOnce(n) | Fault::CutForever(n) if n == number => return Ok(()),
+                _ => {}
+            }
+        }
+    }
+}
