@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`cli`] | definitions, grammar, help, log lines, messages, exit codes; alone prints |
 //! | [`backup`] | the job: selection, target, fetch, publish |
+//! | [`serve`] | stores at rest as the source of a server |
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`tls`] | the SSL policy turned into TLS of the client and of the server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod config;
 pub mod gbptree;
 pub mod io;
+pub mod serve;
 pub mod store;
 pub mod tls;
 pub mod txlog;

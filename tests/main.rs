@@ -8,5 +8,7 @@ mod fuzz_messages;
 mod gbptree;
 mod kernel;
 mod records;
+mod serve;
 mod support;
 mod tls;
+mod txlog;

@@ -50,6 +50,28 @@ impl FileLock {
         }
     }
 
+    /// Whether another process has a file locked: then that is the error. A missing file is not locked.
+    ///
+    /// Nothing is changed, so a file on a read-only medium can be asked for as well. But a lock that this process has
+    /// on the file is given up, as with any other descriptor of it.
+    pub fn check(path: &Path) -> Result<(), LockError> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
+        let file = match options.open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            opened => opened.map_err(|source| DiskError::new("open", path, source))?,
+        };
+        let wanted = Flock::from(FlockType::WriteLock);
+        match rustix::process::fcntl_getlk(&file, &wanted) {
+            Ok(None) => Ok(()),
+            Ok(Some(found)) => {
+                let holder = found.pid.map(Pid::as_raw_pid);
+                Err(LockError::Held { path: path.to_owned(), holder })
+            }
+            Err(source) => Err(DiskError::new("ask for locks of", path, source).into()),
+        }
+    }
+
     fn lock(path: &Path, create: bool) -> Result<Self, LockError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(create).custom_flags(OFlags::NOFOLLOW.bits().cast_signed());
@@ -80,6 +102,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lock");
         assert!(FileLock::acquire_existing(&path).unwrap().is_none());
+        assert!(!path.exists());
+        FileLock::check(&path).unwrap();
         assert!(!path.exists());
         drop(FileLock::acquire(&path).unwrap());
         assert!(FileLock::acquire_existing(&path).unwrap().is_some());

@@ -59,26 +59,23 @@ impl fmt::Display for RecoveryReason {
     }
 }
 
-/// Why a database must be recovered before it is used; `None`: it is complete. Specification: transaction log 7.1.
-pub fn recovery_reason(
-    layout: &DatabaseLayout,
-    files: &LogFiles,
-) -> Result<Option<RecoveryReason>, LogError> {
+/// Why a database must be recovered before it is used; `None`: it is complete. `tail`: of its logs. Specification:
+/// transaction log 7.1.
+pub fn recovery_reason(layout: &DatabaseLayout, logs: &LogFiles, tail: &Tail) -> Option<RecoveryReason> {
     let missing = layout.missing_stores();
     if !missing.is_empty() {
-        return Ok(Some(RecoveryReason::MissingStores(missing)));
+        return Some(RecoveryReason::MissingStores(missing));
     }
     let missing = layout.missing_id_files();
     if !missing.is_empty() {
-        return Ok(Some(RecoveryReason::MissingIdFiles(missing)));
+        return Some(RecoveryReason::MissingIdFiles(missing));
     }
-    let tail = Tail::find(files)?;
     if tail.entries_after {
         let position = tail.checkpoint.map(|checkpoint| checkpoint.position);
-        return Ok(Some(RecoveryReason::EntriesAfterCheckpoint(position)));
+        return Some(RecoveryReason::EntriesAfterCheckpoint(position));
     }
-    let nothing = tail.checkpoint.is_none() && files.lowest().is_none();
-    Ok(nothing.then_some(RecoveryReason::MissingLogs))
+    let nothing = tail.checkpoint.is_none() && logs.lowest().is_none();
+    nothing.then_some(RecoveryReason::MissingLogs)
 }
 
 impl Tail {
@@ -289,7 +286,10 @@ mod tests {
     fn without_logs_and_files_a_reason_is_told() {
         let dir = tempfile::tempdir().unwrap();
         let layout = DatabaseLayout::flat(dir.path());
-        let reason = || recovery_reason(&layout, &LogFiles::list(dir.path()).unwrap()).unwrap();
+        let reason = || {
+            let logs = LogFiles::list(dir.path()).unwrap();
+            recovery_reason(&layout, &logs, &Tail::find(&logs).unwrap())
+        };
         assert!(matches!(reason(), Some(RecoveryReason::MissingStores(stores)) if stores.len() == 15));
         for store in RecordStore::ALL {
             std::fs::write(layout.record_store(store), b"").unwrap();

@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 /// A server on loopback; it stops when this is dropped.
-struct Server {
+pub struct Server {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    async fn start(source: impl Source, options: ServerOptions) -> Self {
+    pub async fn start(source: impl Source, options: ServerOptions) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -33,18 +33,18 @@ impl Server {
         Self { address, stop, task }
     }
 
-    fn dialer(&self) -> Dialer {
+    pub fn dialer(&self) -> Dialer {
         Dialer::new(&self.address.ip().to_string(), self.address.port())
     }
 
-    async fn connect(&self, version: ProtocolVersion) -> Client {
+    pub async fn connect(&self, version: ProtocolVersion) -> Client {
         let mut dialer = self.dialer();
         dialer.versions = vec![version];
         dialer.connect().await.unwrap()
     }
 
     /// Stops as `serve-backup` does on a signal.
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
