@@ -1,9 +1,11 @@
 //! All tests that need more than one room. One module per promise; fixtures in `support`.
 #![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
 
+mod arguments;
 mod backup;
 mod catchup;
 mod configuration;
+mod console;
 mod fuzz_messages;
 mod gbptree;
 mod kernel;

@@ -12,10 +12,11 @@ use super::usage::UsageError;
 /// Puts the words of each readable `@file` in its place; files may name further files.
 ///
 /// `@@word` stands for the word `@word`. A word that names no readable file stays as it is. A file that is named
-/// again, by itself or by another one, gives no more words. Specification: command line 1.1.
+/// again by a file, be it itself, gives no more words. Specification: command line 1.1.
 pub(super) fn expand(words: Vec<String>) -> Result<Vec<String>, UsageError> {
     let mut expansion = Expansion { visited: HashSet::new(), words: Vec::with_capacity(words.len()) };
     for word in words {
+        expansion.visited.clear();
         expansion.add(word)?;
     }
     Ok(expansion.words)

@@ -116,7 +116,7 @@ pub(super) fn command(name: &'static str) -> Command {
         .no_binary_name(true)
         .arg(flag("verbose").help("Enable verbose output."))
         .arg(
-            flag("expand-commands")
+            switch("expand-commands", false)
                 .value_name("allowCommandExpansion")
                 .help("Allow command expansion in config value evaluation."),
         )
@@ -136,11 +136,11 @@ pub(super) fn root() -> Command {
         .disable_help_subcommand(true)
         .no_binary_name(true)
         .arg(
-            flag("expand-commands")
+            switch("expand-commands", false)
                 .value_name("expandCommands")
                 .help("Allow command expansion in config value evaluation."),
         )
-        .arg(flag("verbose").help("Prints additional information."))
+        .arg(switch("verbose", false).value_name("verbose").help("Prints additional information."))
         .arg(
             switch("help", false)
                 .short('h')
@@ -156,10 +156,7 @@ pub(super) fn root() -> Command {
         .subcommand(
             Command::new("help")
                 .about("Displays help information about the specified command")
-                .long_about(
-                    "When no command is given, the usage help for the main command is displayed. If a command is \
-                     specified, the help for that command is shown.",
-                )
+                .long_about("neo4j-admin help <command> shows the help of a command, without a name that of the program.")
                 .disable_help_flag(true)
                 .no_binary_name(true)
                 .arg(

@@ -35,8 +35,8 @@ pub(super) struct Call {
     pub command: String,
     /// Typed values.
     pub matches: ArgMatches,
-    /// Switches of Neo4j's tool that stand alone, and what they mean by that: the opposite of their defaults.
-    pub bare: Vec<(String, bool)>,
+    /// Options that are on by default, stand without a value, and are off by that.
+    pub switched_off: Vec<String>,
 }
 
 impl Call {
@@ -145,16 +145,9 @@ fn understand_command(root: &Command, words: &[String]) -> Result<Request, Misus
     level.check_required().map_err(misuse)?;
     level.check_unmatched().map_err(misuse)?;
     top.check_unmatched()?;
-    let call = Call { command: name.to_owned(), matches, bare: Vec::new() };
-    let alone = level
-        .given
-        .iter()
-        .filter(|given| definition::kind(given.option) == Kind::Switch && given.value.is_none());
-    let bare = alone
-        .map(|given| Ok((definition::name(given.option), call.value(given.option.get_id().as_str())?)))
-        .collect::<Result<_, _>>()
-        .map_err(misuse)?;
-    Ok(Request::Run(Call { bare, ..call }))
+    let switched_off = level.given.iter().filter(|given| given.switches_off());
+    let switched_off = switched_off.map(|given| definition::name(given.option)).collect();
+    Ok(Request::Run(Call { command: name.to_owned(), matches, switched_off }))
 }
 
 /// `help <command>`: words that look like options and words after the first one mean nothing.
@@ -180,6 +173,14 @@ struct Level<'d> {
 struct Given<'d> {
     option: &'d Arg,
     value: Option<String>,
+}
+
+impl Given<'_> {
+    fn switches_off(&self) -> bool {
+        definition::kind(self.option) == Kind::Switch
+            && self.value.is_none()
+            && definition::default(self.option) == Some("true")
+    }
 }
 
 impl<'d> Level<'d> {
@@ -248,11 +249,10 @@ impl<'d> Level<'d> {
         if let Some(found) = value.filter(|value| self.is_option(value)) {
             return Err(UsageError::ExpectedParameter { option: name(), found: found.to_owned() });
         }
-        if self.given.iter().any(|given| given.option.get_id() == option.get_id()) {
-            return Err(UsageError::Repeated { option: name(), label: label() });
-        }
+        let repeated = self.gives(option.get_id().as_str());
+        // The value counts, too: if it is wrong, that is reported and not the repetition.
         self.given.push(Given { option, value: value.map(str::to_owned) });
-        Ok(())
+        if repeated { Err(UsageError::Repeated { option: name(), label: label() }) } else { Ok(()) }
     }
 
     /// `-hV` is `-h -V`. What is no option, or is none any more, is not understood.
@@ -292,7 +292,8 @@ impl<'d> Level<'d> {
             None => definition::name(given.option),
         });
         // What is required is checked here, after all that was given.
-        let definition = self.definition.clone().mut_args(|option| option.required(false));
+        let definition =
+            self.definition.clone().args_override_self(true).mut_args(|option| option.required(false));
         let matches = definition.try_get_matches_from(words).map_err(|error| {
             match error.source().and_then(|source| source.downcast_ref::<InvalidValue>()) {
                 Some(invalid) => UsageError::InvalidValue(invalid.clone()),

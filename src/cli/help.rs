@@ -105,7 +105,7 @@ fn names(option: &Arg) -> String {
 fn value(option: &Arg) -> String {
     match definition::kind(option) {
         Kind::Flag => String::new(),
-        Kind::Switch => format!("[={}]", definition::label(option)),
+        Kind::Switch => "[=<true/false>]".to_owned(),
         Kind::Value => format!("={}", definition::label(option)),
     }
 }

@@ -34,47 +34,80 @@ use self::usage::UsageError;
 /// What `--version` says: the release of Neo4j whose behaviour is reproduced, and the version of this program.
 pub const VERSION: &str = concat!("4.4.38+native.", env!("CARGO_PKG_VERSION"));
 
+/// A command with its values, ready to run.
+#[derive(Debug)]
+pub enum Command {
+    /// `backup`.
+    Backup(BackupArguments),
+    /// `serve-backup`.
+    ServeBackup(ServeArguments),
+    /// `demo`.
+    Demo,
+}
+
 /// Runs the program. `arguments` are the words after its name.
 pub fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: &Environment,
     streams: &Streams,
 ) -> Exit {
+    match understand(arguments, streams) {
+        Ok(Command::Backup(arguments)) => backup::run(&arguments, environment, streams),
+        Ok(Command::ServeBackup(arguments)) => serve_backup::run(&arguments, environment, streams),
+        Ok(Command::Demo) => demo::run(environment, streams),
+        Err(exit) => exit,
+    }
+}
+
+/// Finds out what a command line asks for. Help and version are given at once, mistakes are reported; the run ends
+/// with the exit code then.
+pub fn understand(arguments: impl IntoIterator<Item = OsString>, streams: &Streams) -> Result<Command, Exit> {
     let root = definition::root();
-    match words(arguments).map_err(Misuse::from).and_then(|words| grammar::understand(&root, words)) {
+    let request = words(arguments).map_err(Misuse::from).and_then(|words| grammar::understand(&root, words));
+    match request {
         Ok(Request::Nothing) => {
-            streams.out.text(help::of_program(&root));
-            Exit::Usage
+            streams.out.text(help::of(&root, None));
+            Err(Exit::Usage)
         }
         Ok(Request::Help(command)) => {
             streams.out.text(help::of(&root, command.as_deref()));
-            Exit::Success
+            Err(Exit::Success)
         }
         Ok(Request::Version) => {
             streams.out.line(VERSION);
-            Exit::Success
+            Err(Exit::Success)
         }
         Ok(Request::Run(call)) => {
-            for (switch, on) in &call.bare {
-                streams.err.line(bare_switch(switch, *on));
+            for option in &call.switched_off {
+                streams.err.line(switched_off(option));
             }
-            match dispatch(&call, environment, streams) {
-                Ok(exit) => exit,
-                Err(error) => refuse(&root, &Misuse { error, command: Some(call.command) }, streams),
-            }
+            command(&call)
+                .map_err(|error| refuse(&root, &Misuse { error, command: Some(call.command) }, streams))
         }
-        Err(misuse) => refuse(&root, &misuse, streams),
+        Err(misuse) => Err(refuse(&root, &misuse, streams)),
+    }
+}
+
+fn command(call: &Call) -> Result<Command, UsageError> {
+    match call.command.as_str() {
+        "backup" => BackupArguments::of(call).map(Command::Backup),
+        "serve-backup" => ServeArguments::of(call).map(Command::ServeBackup),
+        "demo" => Ok(Command::Demo),
+        other => Err(UsageError::UnknownCommand(other.to_owned())),
     }
 }
 
 /// The message, and unless that says what was meant, the help.
 fn refuse(root: &clap::Command, misuse: &Misuse, streams: &Streams) -> Exit {
     streams.err.line(&misuse.error);
+    if let UsageError::ArgumentFile { .. } = misuse.error {
+        // Not the words are wrong, and Neo4j's tool has another exit code for it.
+        return Exit::Failed;
+    }
     if !misuse.error.has_suggestion() {
         streams.err.text(help::of(root, misuse.command.as_deref()));
     }
-    // Neo4j's tool takes a file that can't be read for no mistake in the words.
-    if matches!(misuse.error, UsageError::ArgumentFile { .. }) { Exit::Failed } else { Exit::Usage }
+    Exit::Usage
 }
 
 /// All words as text. What is none can't be compared with the names of options, and in no locale that Neo4j's tool runs
@@ -86,21 +119,9 @@ fn words(arguments: impl IntoIterator<Item = OsString>) -> Result<Vec<String>, U
     arguments.into_iter().enumerate().map(text).collect()
 }
 
-/// Tells what a switch without a value means: many scripts use it to switch on what is on by default.
-/// Specification: command line 2.3.
-fn bare_switch(switch: &str, on: bool) -> String {
+/// Many scripts write the name of an option that is on by default to switch it on. Specification: command line 2.3.
+fn switched_off(option: &str) -> String {
     format!(
-        "Warning: '{switch}' without a value means '{switch}={on}'. Write '{switch}={}' if that was meant.",
-        !on
+        "Warning: '{option}' without a value means '{option}=false'. Write '{option}=true' to switch it on."
     )
-}
-
-/// Starts a command.
-fn dispatch(call: &Call, environment: &Environment, streams: &Streams) -> Result<Exit, UsageError> {
-    match call.command.as_str() {
-        "backup" => Ok(backup::run(&BackupArguments::of(call)?, environment, streams)),
-        "serve-backup" => Ok(serve_backup::run(&ServeArguments::of(call)?, environment, streams)),
-        "demo" => Ok(demo::run(environment, streams)),
-        other => Err(UsageError::UnknownCommand(other.to_owned())),
-    }
 }

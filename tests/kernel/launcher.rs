@@ -19,7 +19,7 @@ fn the_argument_oracle_says_what_the_real_launcher_says() {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::create_dir(home.path().join("conf")).expect("its configuration directory");
     let mut oracle = kernel.oracle();
-    let lines: [&[&str]; 7] = [
+    let lines: [&[&str]; 8] = [
         &["backup", "--backup-dir=/b", "--verbose", "--check-consistency"],
         &["backup", "--backup-dir", "--verbose"],
         &["--expand-commands=maybe", "backup"],
@@ -27,6 +27,7 @@ fn the_argument_oracle_says_what_the_real_launcher_says() {
         &["backup", "--backup-dir=/b", "--pagecach=4G"],
         &["bakcup"],
         &["help", "backup"],
+        &["--expand-commands"],
     ];
     for words in lines {
         let quick: Outcome = oracle.ask(&json!({"job": "arguments", "words": words}));

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::backup::selection::Selection;
+use crate::catchup::message::MetadataKind;
 use crate::cli::grammar::Call;
 use crate::cli::usage::UsageError;
 
@@ -37,7 +38,7 @@ pub struct BackupArguments {
     /// More settings, which win over `neo4j.conf`.
     pub additional_config: Option<PathBuf>,
     /// Which commands that create users and roles are saved.
-    pub include_metadata: Option<IncludeMetadata>,
+    pub include_metadata: Option<MetadataKind>,
     /// Whether the copy is to be recovered.
     pub prepare_restore: bool,
     /// Whether several threads recover.
@@ -51,29 +52,6 @@ pub struct BackupArguments {
 /// In the order of their warnings.
 const DEPRECATED: [&str; 3] =
     ["--check-label-scan-store", "--check-relationship-type-scan-store", "--check-property-owners"];
-
-/// Values of `--include-metadata`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum IncludeMetadata {
-    /// Users and roles.
-    All,
-    /// Users and the roles that they have.
-    Users,
-    /// Roles and their privileges.
-    Roles,
-}
-
-impl IncludeMetadata {
-    /// Reads a value; case matters.
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "all" => Some(Self::All),
-            "users" => Some(Self::Users),
-            "roles" => Some(Self::Roles),
-            _ => None,
-        }
-    }
-}
 
 impl BackupArguments {
     /// Takes the values of a call.

@@ -2,8 +2,8 @@
 
 use clap::Command;
 
-use super::arguments::IncludeMetadata;
 use crate::backup::selection::Selection;
+use crate::catchup::message::MetadataKind;
 use crate::cli::definition::{boolean, command, help_flag, invalid, path, switch, value};
 
 /// The command and its options.
@@ -78,12 +78,15 @@ pub(in crate::cli) fn definition() -> Command {
                      users - commands to create the users that can use the database and their role assignments\n\
                      all - include roles and users",
                 )
-                .value_parser(|text: &str| {
-                    IncludeMetadata::parse(text).ok_or_else(|| {
+                .value_parser(|text: &str| match text {
+                    "all" => Ok(MetadataKind::All),
+                    "users" => Ok(MetadataKind::Users),
+                    "roles" => Ok(MetadataKind::Roles),
+                    _ => {
                         let reason =
                             format!("expected one of [all, users, roles] (case-sensitive) but was '{text}'");
-                        invalid("include-metadata", reason)
-                    })
+                        Err(invalid("include-metadata", reason))
+                    }
                 }),
         )
         .arg(switch("prepare-restore", true).help(

@@ -7,7 +7,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
-use super::arguments::{BackupArguments, IncludeMetadata};
+use super::arguments::BackupArguments;
 use super::prepare::Prepared;
 use crate::backup::BackupError;
 use crate::backup::job::Job;
@@ -15,7 +15,6 @@ use crate::backup::progress::{Event, Progress};
 use crate::backup::run::{self, Outcome};
 use crate::backup::selection::Selection;
 use crate::backup::stop::{Signal, Stop};
-use crate::catchup::message::MetadataKind;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{self, root_cause};
 use crate::cli::log::{Level, Log};
@@ -77,11 +76,7 @@ fn back_up(
         server: prepared.server.clone(),
         settings: prepared.settings,
         fallback_to_full: arguments.fallback_to_full,
-        metadata: arguments.include_metadata.map(|which| match which {
-            IncludeMetadata::All => MetadataKind::All,
-            IncludeMetadata::Users => MetadataKind::Users,
-            IncludeMetadata::Roles => MetadataKind::Roles,
-        }),
+        metadata: arguments.include_metadata,
         progress: progress.clone(),
         runtime: runtime.handle().clone(),
         stop,

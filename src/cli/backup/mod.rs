@@ -8,8 +8,6 @@ mod definition;
 mod execute;
 pub mod prepare;
 
-use std::error::Error;
-
 pub(super) use definition::definition;
 
 use self::arguments::BackupArguments;
@@ -40,18 +38,7 @@ pub(super) fn run(arguments: &BackupArguments, environment: &Environment, stream
     }
     let prepared = match prepare(arguments, &directories, streams) {
         Ok(prepared) => prepared,
-        Err(error) => {
-            // Mistakes that show before the work begins stand alone.
-            let prefix = if matches!(
-                error,
-                PrepareError::NotADirectory(_) | PrepareError::PageCache(_) | PrepareError::NoTls
-            ) {
-                FAILED
-            } else {
-                ""
-            };
-            return failed(prefix, &error, arguments, streams);
-        }
+        Err(error) => return refuse(&error, arguments, streams),
     };
     let log = log(arguments, &prepared.configuration, streams);
     for notice in &prepared.configuration.notices {
@@ -81,12 +68,22 @@ fn log(arguments: &BackupArguments, configuration: &Configuration, streams: &Str
     Log::new(streams.out.clone(), threshold, zone)
 }
 
-fn failed(
-    prefix: &str,
-    error: &(dyn Error + 'static),
-    arguments: &BackupArguments,
-    streams: &Streams,
-) -> Exit {
+/// Tells why a run can't begin. Specification: command line 1.3, 3.1.
+fn refuse(error: &PrepareError, arguments: &BackupArguments, streams: &Streams) -> Exit {
+    let prefix = match error {
+        // The word for these, which names the file, is that of the error as a whole and not of its cause.
+        PrepareError::Configuration(error) if !arguments.verbose => {
+            streams.err.line(error);
+            streams.err.line("Run with '--verbose' for a more detailed error message.");
+            return Exit::Failed;
+        }
+        // These show before Neo4j's tool would begin, and stand alone.
+        PrepareError::NoBackupDirectory(_)
+        | PrepareError::Unresolved { .. }
+        | PrepareError::From(_)
+        | PrepareError::Configuration(_) => "",
+        PrepareError::NotADirectory(_) | PrepareError::PageCache(_) | PrepareError::NoTls => FAILED,
+    };
     failure::report(&streams.err, prefix, error, arguments.verbose);
     Exit::Failed
 }
