@@ -1,5 +1,6 @@
 //! Tests against a real Neo4j 4.4 kernel; they need a JDK (see `support::kernel`).
 
 mod backup;
+mod bench;
 mod launcher;
 mod stores;
