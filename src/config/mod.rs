@@ -32,8 +32,7 @@ use self::setting::{Compression, LogLevel, LogTimeZone};
 pub struct ConfigError {
     /// Where the error is.
     pub origin: Origin,
-    /// What is wrong.
-    #[source]
+    /// What is wrong. It is part of the text and no source: without the file nobody could do anything about it.
     pub reason: Reason,
 }
 
