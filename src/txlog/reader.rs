@@ -5,7 +5,7 @@ use super::entry::{EntryHead, EntryType, InlineCheckpoint};
 use super::files::{LogFiles, ReadFile};
 use super::wire::{self, Commands, WireTransaction};
 use super::{EntryError, LogError, LogPosition};
-use crate::io::bytes::Reader;
+use crate::io::bytes::{OutOfBytes, Reader};
 use crate::io::disk::DiskError;
 use crate::store::id::TransactionId;
 
@@ -215,12 +215,8 @@ impl LogReader {
                 if self.window.refill(&self.file)? {
                     continue;
                 }
-                let bytes = self.window.bytes();
-                if bytes.is_empty() {
+                if self.window.bytes().is_empty() {
                     return Ok(Found::End(Rest::Nothing));
-                }
-                if !holds_transaction(bytes) {
-                    return Ok(Found::End(Rest::Torn));
                 }
             }
             return self.explain(source);
@@ -230,25 +226,31 @@ impl LogReader {
     /// Whether what can't be read is the end of the log.
     fn explain(&self, source: EntryError) -> Result<Found, LogError> {
         let (file, offset) = (self.file.path.clone(), self.window.offset);
-        // From where on there must be nothing but zeros, and what is the end then.
-        let (behind, rest) = match source {
-            EntryError::UnknownVersion { offset: 0, found: 0 } => (0, Rest::Padding),
-            EntryError::UnknownVersion { offset, found: 0 } => (offset, Rest::Torn),
-            EntryError::UnexpectedEntry { offset, found: 0, .. } => (offset + EntryHead::SIZE, Rest::Torn),
-            EntryError::Checksum { offset, .. } => (offset + CHECKSUM, Rest::Torn),
+        // From where on there must be nothing but zeros, so that a write that was cut can be the reason.
+        let zeros = match source {
+            EntryError::UnknownVersion { offset: 0, found: 0 } => {
+                if self.file.is_padding(offset)? {
+                    return Ok(Found::End(Rest::Padding));
+                }
+                return Err(LogError::DataBehindEnd { file, offset });
+            }
+            EntryError::Incomplete(_) => Some(self.window.bytes().len()),
+            EntryError::UnknownVersion { offset, found: 0 } => Some(offset),
+            EntryError::UnexpectedEntry { offset, found: 0, .. } => Some(offset + EntryHead::SIZE),
+            EntryError::Checksum { offset, .. } => Some(offset + CHECKSUM),
             // Within a transaction, of which the start is good, zeros may have been taken for fields.
             EntryError::Invalid { offset, .. } | EntryError::UnknownCommand { offset, .. } => {
-                (offset + LONGEST_FIELD, Rest::Torn)
+                Some(offset + LONGEST_FIELD)
             }
-            _ => return Err(LogError::Damaged { file, offset, source }),
+            _ => None,
         };
-        if self.file.is_padding(offset + behind as u64)? {
-            return Ok(Found::End(rest));
+        if let Some(zeros) = zeros
+            && self.file.is_padding(offset + zeros as u64)?
+            && !holds_transaction(self.window.bytes())
+        {
+            return Ok(Found::End(Rest::Torn));
         }
-        Err(match rest {
-            Rest::Padding => LogError::DataBehindEnd { file, offset },
-            _ => LogError::Damaged { file, offset, source },
-        })
+        Err(LogError::Damaged { file, offset, source })
     }
 
     /// Goes on with the next file, or ends.
@@ -312,21 +314,22 @@ fn parse(bytes: &[u8]) -> Result<Found, EntryError> {
     Ok(Found::Transaction(Checked { transaction, checksum }))
 }
 
-/// Whether a complete transaction is anywhere behind the first byte. Then that what comes before it does not end is
-/// damage, and no write that was cut.
+/// Whether a complete transaction is anywhere behind the first byte. Then what comes before it is damage, and no write
+/// that was cut: a length has become so great that the transaction seems to end behind others, or nowhere.
 fn holds_transaction(bytes: &[u8]) -> bool {
-    // Bytes that may be read in vain: a damaged length can make each try long.
-    let mut budget = bytes.len().saturating_mul(16);
+    // Bytes that may be read in vain, so that no log makes this take long.
+    let mut budget = bytes.len().saturating_mul(64);
     for at in 1..bytes.len() {
         let Some(rest @ [1..=4, 1, ..]) = bytes.get(at..) else { continue };
-        match parse(rest) {
+        let read = match parse(rest) {
             Ok(Found::Transaction(_)) => return true,
-            Err(EntryError::Incomplete(_) | EntryError::Checksum { .. }) => {
-                let Some(left) = budget.checked_sub(rest.len()) else { return false };
-                budget = left;
+            Err(EntryError::Incomplete(OutOfBytes { offset, .. }) | EntryError::Checksum { offset, .. }) => {
+                offset
             }
-            Ok(_) | Err(_) => {}
-        }
+            Ok(_) | Err(_) => EntryHead::SIZE,
+        };
+        let Some(left) = budget.checked_sub(read) else { return false };
+        budget = left;
     }
     false
 }
