@@ -13,7 +13,9 @@ use tracing::{Dispatch, Event, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 
-use super::streams::Stream;
+use super::streams::{Stream, Streams};
+use crate::config::Configuration;
+use crate::config::setting::{LogLevel, LogTimeZone};
 
 const TIME: &[FormatItem<'_>] = format_description!(
     "[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:3][offset_hour sign:mandatory][offset_minute]"
@@ -53,6 +55,36 @@ pub enum Zone {
     Utc,
     /// The zone of the machine.
     System,
+}
+
+/// Where lines about the configuration come from.
+const CONFIGURATION_SOURCE: &str = "o.n.c.Config";
+
+/// The log of a run: as configured, and with `verbose` everything. Begins with what there is to say about the
+/// configuration itself. Specification: command line 3.4.
+pub fn of_run(configuration: &Configuration, verbose: bool, streams: &Streams) -> Log {
+    let threshold = match configuration.log_level {
+        _ if verbose => Level::Debug,
+        LogLevel::Debug => Level::Debug,
+        LogLevel::Info => Level::Info,
+        LogLevel::Warn => Level::Warn,
+        LogLevel::Error => Level::Error,
+        LogLevel::None => Level::None,
+    };
+    let zone = match configuration.log_time_zone {
+        LogTimeZone::Utc => Zone::Utc,
+        LogTimeZone::System => Zone::System,
+    };
+    let log = Log::new(streams.out.clone(), threshold, zone);
+    for notice in &configuration.notices {
+        log.line(Level::Warn, CONFIGURATION_SOURCE, notice);
+    }
+    if verbose {
+        for warning in &configuration.warnings {
+            log.line(Level::Warn, CONFIGURATION_SOURCE, warning);
+        }
+    }
+    log
 }
 
 /// Writes log lines to one stream. Clones write to the same one.

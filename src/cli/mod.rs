@@ -15,6 +15,7 @@ mod help;
 pub mod log;
 pub mod progress;
 pub mod serve_backup;
+mod signals;
 mod similar;
 pub mod streams;
 #[cfg(test)]
@@ -54,7 +55,7 @@ pub fn run(
     match understand(arguments, streams) {
         Ok(Command::Backup(arguments)) => backup::run(&arguments, environment, streams),
         Ok(Command::ServeBackup(arguments)) => serve_backup::run(&arguments, environment, streams),
-        Ok(Command::Demo) => demo::run(environment, streams),
+        Ok(Command::Demo) => demo::run(streams),
         Err(exit) => exit,
     }
 }

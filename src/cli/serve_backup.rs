@@ -1,15 +1,26 @@
 //! `serve-backup`: the backup protocol over stores at rest.
 
+use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Command;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
 
+use super::backup::prepare::DEFAULT_PORT;
 use super::definition::{command, flag, help_flag, path, value};
-use super::environment::Environment;
+use super::environment::{Directories, Environment};
 use super::exit::Exit;
 use super::grammar::Call;
 use super::streams::Streams;
 use super::usage::UsageError;
+use super::{failure, log, signals};
+use crate::backup::stop::Stop;
+use crate::catchup::server::{ServerOptions, serve};
+use crate::config::address::{AddressError, SocketAddress};
+use crate::config::{ConfigError, Configuration, Sources};
+use crate::serve::{ServeError, StoreDirectory};
 
 /// The command and its options.
 pub(super) fn definition() -> Command {
@@ -29,6 +40,38 @@ pub(super) fn definition() -> Command {
         .arg(help_flag())
 }
 
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+enum ServeBackupError {
+    /// `--listen` is no address.
+    #[error(transparent)]
+    Listen(AddressError),
+    /// A configuration file can't be read, or says what it must not.
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    /// Everybody could copy the databases.
+    #[error(
+        "{0} can be reached from other machines, and the backup protocol has no passwords: enable \
+         dbms.ssl.policy.backup, or say --allow-plain if the network itself is protected"
+    )]
+    Open(std::net::SocketAddr),
+    /// TLS is asked for.
+    #[error("dbms.ssl.policy.backup.enabled is true, and this version has no TLS: nothing is served")]
+    NoTls,
+    /// Nothing can be served from the directory.
+    #[error(transparent)]
+    Store(#[from] ServeError),
+    /// The address can't be used.
+    #[error("could not listen at '{address}'")]
+    Bind {
+        /// As given.
+        address: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
 /// Runs the command.
 pub(super) fn run(arguments: &ServeArguments, environment: &Environment, streams: &Streams) -> Exit {
     let directories = match environment.directories() {
@@ -38,8 +81,62 @@ pub(super) fn run(arguments: &ServeArguments, environment: &Environment, streams
             return Exit::Usage;
         }
     };
-    streams.err.line(format_args!("This version does not serve yet: {arguments:?} {directories:?}"));
-    Exit::Failed
+    match start(arguments, &directories, streams) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            failure::report(&streams.err, "", &error, arguments.verbose);
+            Exit::Failed
+        }
+    }
+}
+
+/// Serves until a signal comes, which is how a server ends in order.
+fn start(
+    arguments: &ServeArguments,
+    directories: &Directories,
+    streams: &Streams,
+) -> Result<(), ServeBackupError> {
+    let listen = SocketAddress::parse(&arguments.listen).map_err(ServeBackupError::Listen)?;
+    let configuration = Configuration::load(&Sources {
+        conf: &directories.conf,
+        home: &directories.home,
+        policy_home: &arguments.store,
+        additional: arguments.additional_config.as_deref(),
+        expand_commands: arguments.expand_commands,
+    })?;
+    if configuration.ssl.is_some() {
+        return Err(ServeBackupError::NoTls);
+    }
+    let log = log::of_run(&configuration, arguments.verbose, streams);
+    let source = StoreDirectory::open(&arguments.store)?;
+    let options = ServerOptions {
+        chunk_size: configuration.store_copy_chunk_size,
+        handshake_timeout: configuration.timeouts.handshake,
+        ..ServerOptions::default()
+    };
+    let failed = |source| ServeBackupError::Bind { address: arguments.listen.clone(), source };
+    let runtime = Runtime::new().map_err(failed)?;
+    let stop = Stop::default();
+    signals::listen(&runtime, &stop).map_err(failed)?;
+    let address = (host(&listen), listen.port.unwrap_or(DEFAULT_PORT));
+    let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    if !bound.ip().is_loopback() && !arguments.allow_plain {
+        return Err(ServeBackupError::Open(bound));
+    }
+    streams.out.line(format_args!("Serving '{}' at {bound}", arguments.store.display()));
+    log.observe(|| {
+        let shutdown = async move {
+            stop.wait().await;
+        };
+        runtime.block_on(serve(listener, Arc::new(source), options, shutdown));
+    });
+    Ok(())
+}
+
+/// The host to listen at. An empty one is this machine alone, as for a client.
+fn host(listen: &SocketAddress) -> &str {
+    if listen.host.is_empty() { "localhost" } else { &listen.host }
 }
 
 /// What the command line of a server says.

@@ -101,15 +101,14 @@ fn a_backup_of_another_store_is_kept() {
     assert!(run.told.contains("is now"));
 }
 
+/// Changes a backup.
+type Arrange<'a> = &'a dyn Fn(&BackupRun);
+
 #[test]
 fn without_fallback_a_backup_stays_and_the_reason_is_told() {
     let server = Serving::start(small_store::source(2));
     let other_id = |run: &BackupRun| {
-        std::fs::write(
-            run.path("neo4j/tools/database.id"),
-            "0".repeat(8) + "-0000-0000-0000-" + &"0".repeat(12),
-        )
-        .unwrap()
+        std::fs::write(run.path("neo4j/tools/database.id"), uuid::Uuid::nil().to_string()).unwrap();
     };
     let other_store = |run: &BackupRun| {
         let mut id = small_store::database("neo4j", 7, 1).store_id;
@@ -117,7 +116,7 @@ fn without_fallback_a_backup_stays_and_the_reason_is_told() {
         std::fs::write(run.path("neo4j/neostore"), small_store::neostore(&id, 12, 5)).unwrap();
     };
     let foreign = |run: &BackupRun| std::fs::remove_file(run.path("neo4j/neostore")).unwrap();
-    let arrangements: [(&dyn Fn(&BackupRun), &str); 4] = [
+    let arrangements: [(Arrange<'_>, &str); 4] = [
         (&|_| {}, "this version can not continue the backup"),
         (
             &other_id,

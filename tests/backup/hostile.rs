@@ -182,7 +182,7 @@ impl Source for Mischievous {
                     file.content = Box::new(io::repeat(7));
                 }
                 Mischief::OtherFile if name == "neostore.propertystore.db" => {
-                    file.path = "neostore.propertystore.db.other".to_owned();
+                    "neostore.propertystore.db.other".clone_into(&mut file.path);
                 }
                 _ => {}
             }
@@ -227,7 +227,10 @@ fn another_file_than_the_one_asked_for_is_refused() {
 #[test]
 fn another_transaction_than_the_one_asked_for_is_refused() {
     let error = refused(Mischievous::new(Mischief::WrongFirstTransaction));
-    assert!(error.contains("5") && error.contains("6"), "{error}");
+    assert_eq!(
+        error,
+        "Expected the first received txId to be within the range: LongRange{from=5, to=5} but got: 6"
+    );
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Runs of the built `neo4j-admin` as an operator starts it.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -29,6 +30,13 @@ impl fmt::Display for Outcome {
     }
 }
 
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Self { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+}
+
 impl Tool {
     /// A new home; `configuration` is the content of its `neo4j.conf`.
     pub fn new(configuration: &str) -> Self {
@@ -42,19 +50,20 @@ impl Tool {
 
     /// `neo4j-admin backup` into [`Self::backups`], with further words.
     pub fn backup(&self, words: &[&str]) -> Outcome {
-        let output = Command::new(env!("CARGO_BIN_EXE_neo4j-admin"))
-            .env("NEO4J_HOME", self.home.path())
-            .env_remove("NEO4J_CONF")
-            .current_dir(self.home.path())
-            .args(["backup", "--backup-dir=backups"])
-            .args(words)
-            .output()
-            .expect("the tool");
-        Outcome {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).expect("UTF-8"),
-            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
-        }
+        self.run(["backup", "--backup-dir=backups"].iter().chain(words))
+    }
+
+    /// `neo4j-admin` with any words.
+    pub fn run<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Outcome {
+        self.command(words).output().expect("the tool").into()
+    }
+
+    /// A run that has not begun. Its outputs are read by whoever starts it.
+    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_neo4j-admin"));
+        command.env("NEO4J_HOME", self.home.path()).env_remove("NEO4J_CONF").current_dir(self.home.path());
+        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// The directory with a directory for each database.

@@ -4,7 +4,6 @@ use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::FAILED;
 use super::arguments::BackupArguments;
@@ -14,11 +13,12 @@ use crate::backup::job::Job;
 use crate::backup::progress::{Event, Progress};
 use crate::backup::run::{self, Outcome};
 use crate::backup::selection::Selection;
-use crate::backup::stop::{Signal, Stop};
+use crate::backup::stop::Stop;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{self, root_cause};
 use crate::cli::log::{Level, Log};
 use crate::cli::progress::LogProgress;
+use crate::cli::signals;
 use crate::cli::streams::Streams;
 use crate::io::disk::OsDisk;
 
@@ -68,7 +68,7 @@ fn back_up(
 ) -> Result<Vec<Outcome>, ExecuteError> {
     let runtime = runtime(prepared.settings.retries.connections).map_err(ExecuteError::Runtime)?;
     let stop = Stop::default();
-    listen_to_signals(&runtime, &stop).map_err(ExecuteError::Runtime)?;
+    signals::listen(&runtime, &stop).map_err(ExecuteError::Runtime)?;
     let progress = Arc::new(LogProgress::new(log.clone()));
     let job = Job {
         disk: OsDisk::shared(),
@@ -93,23 +93,6 @@ fn back_up(
 /// Threads for the network: one per connection, because a connection writes to the medium what it receives.
 fn runtime(connections: usize) -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(connections.clamp(1, 32)).enable_all().build()
-}
-
-/// Makes SIGINT and SIGTERM end the run in order.
-fn listen_to_signals(runtime: &Runtime, stop: &Stop) -> io::Result<()> {
-    let _inside = runtime.enter();
-    for (kind, meaning) in
-        [(SignalKind::interrupt(), Signal::Interrupt), (SignalKind::terminate(), Signal::Terminate)]
-    {
-        let mut arrivals = signal(kind)?;
-        let stop = stop.clone();
-        runtime.spawn(async move {
-            if arrivals.recv().await.is_some() {
-                stop.request(meaning);
-            }
-        });
-    }
-    Ok(())
 }
 
 /// What Neo4j's tool would have done, and this version can't do.

@@ -15,11 +15,8 @@ use self::execute::execute;
 use self::prepare::{PrepareError, prepare};
 use super::environment::Environment;
 use super::exit::Exit;
-use super::failure;
-use super::log::{Level, Log, Zone};
 use super::streams::Streams;
-use crate::config::Configuration;
-use crate::config::setting::{LogLevel, LogTimeZone};
+use super::{failure, log};
 
 /// What stands before the reason of a failed backup.
 pub const FAILED: &str = "Execution of backup failed. ";
@@ -40,32 +37,9 @@ pub(super) fn run(arguments: &BackupArguments, environment: &Environment, stream
         Ok(prepared) => prepared,
         Err(error) => return refuse(&error, arguments, streams),
     };
-    let log = log(arguments, &prepared.configuration, streams);
-    for notice in &prepared.configuration.notices {
-        log.line(Level::Warn, CONFIGURATION_SOURCE, notice);
-    }
+    let log = log::of_run(&prepared.configuration, arguments.verbose, streams);
     let run = || execute(arguments, &prepared, &log, streams);
     if arguments.verbose { log.observe(run) } else { run() }
-}
-
-/// Where lines about the configuration come from.
-const CONFIGURATION_SOURCE: &str = "o.n.c.Config";
-
-/// The log of a run: `--verbose` shows everything. Specification: command line 3.4.
-fn log(arguments: &BackupArguments, configuration: &Configuration, streams: &Streams) -> Log {
-    let threshold = match configuration.log_level {
-        _ if arguments.verbose => Level::Debug,
-        LogLevel::Debug => Level::Debug,
-        LogLevel::Info => Level::Info,
-        LogLevel::Warn => Level::Warn,
-        LogLevel::Error => Level::Error,
-        LogLevel::None => Level::None,
-    };
-    let zone = match configuration.log_time_zone {
-        LogTimeZone::Utc => Zone::Utc,
-        LogTimeZone::System => Zone::System,
-    };
-    Log::new(streams.out.clone(), threshold, zone)
 }
 
 /// Tells why a run can't begin. Specification: command line 1.3, 3.1.
