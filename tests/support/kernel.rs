@@ -117,7 +117,8 @@ pub struct Checked {
 pub struct Program {
     name: String,
     process: Child,
-    requests: ChildStdin,
+    /// The end of its input ends the program.
+    requests: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
 }
 
@@ -128,7 +129,7 @@ impl Program {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name}: {error}"));
-        let requests = process.stdin.take().expect("piped");
+        let requests = process.stdin.take();
         let answers = BufReader::new(process.stdout.take().expect("piped"));
         Self { name: name.to_owned(), process, requests, answers }
     }
@@ -138,7 +139,8 @@ impl Program {
     /// # Panics
     /// When the job failed; its stack trace is on standard error.
     pub fn ask<A: DeserializeOwned>(&mut self, request: &Value) -> A {
-        writeln!(self.requests, "{request}").unwrap_or_else(|error| panic!("{self} is gone: {error}"));
+        let sent = writeln!(self.requests.as_mut().expect("open until the end"), "{request}");
+        sent.unwrap_or_else(|error| panic!("{self} is gone: {error}"));
         self.receive(&request.to_string())
     }
 
@@ -166,8 +168,8 @@ impl fmt::Display for Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Neither can fail in a way that matters: the process may have ended by itself.
-        self.process.kill().ok();
+        drop(self.requests.take());
+        // A program deletes its files before it ends. Its exit code comes too late to matter.
         self.process.wait().ok();
     }
 }
