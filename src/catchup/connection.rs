@@ -13,7 +13,6 @@ use std::fmt;
 use std::io;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -26,20 +25,19 @@ use super::magic::{self, MagicError};
 use super::message::{Body, ErrorResponse, Request, RequestKind, Response, ResponseKind};
 use super::peer::Peer;
 use super::timeouts::Timeouts;
+use super::transport::{TlsTransport, Transport, explained};
+use crate::tls::ClientTls;
 
 /// How often someone is told that the first byte of an answer is still awaited.
 const NOTICE_INTERVAL: Duration = Duration::from_secs(10);
-
-/// A stream that carries the protocol: TCP, TLS over it, or a test's.
-pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Transport for T {}
 
 /// Opens connections to one server.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     host: String,
     port: u16,
+    /// TLS, if the server's SSL policy for backups is enabled.
+    pub tls: Option<ClientTls>,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// The versions to offer, 3.0 and 4.0 unless changed. Specification: protocol 2.5.
@@ -53,6 +51,7 @@ impl Dialer {
         Self {
             host: host.to_owned(),
             port,
+            tls: None,
             timeouts: Timeouts::default(),
             versions: vec![ProtocolVersion::V3, ProtocolVersion::V4],
         }
@@ -70,14 +69,39 @@ impl Dialer {
         let (stream, peer) = self.dial().await?;
         // Requests are written whole and wait for their answer.
         stream.set_nodelay(true).map_err(|error| CatchupError::from_io(error, &peer, Step::Magic))?;
-        self.greet(Box::new(stream), peer).await
+        match &self.tls {
+            Some(tls) => self.greet(Box::new(self.secure(tls, stream, &peer).await?), peer).await,
+            None => self.greet(Box::new(stream), peer).await,
+        }
     }
 
-    /// Greets the server at the other end of `stream` and agrees on a version with it.
+    async fn secure(
+        &self,
+        tls: &ClientTls,
+        stream: TcpStream,
+        peer: &Peer,
+    ) -> Result<impl Transport + use<>, CatchupError> {
+        let (after, step) = (self.timeouts.handshake, Step::Tls);
+        let hint = Hint::for_closed(peer.port(), true);
+        let name = tls.server_name(&self.host)?;
+        let (tls, port) = (tls.clone(), peer.port());
+        let handshake = tls.connector().connect(name, stream);
+        let explain = move |error: &io::Error| tls.explain(error, port);
+        match timeout(after, handshake).await {
+            Ok(Ok(stream)) => Ok(TlsTransport::new(stream, explain)),
+            Ok(Err(error)) => {
+                Err(CatchupError::from_io(explained(error, explain), peer, step).with_hint(hint))
+            }
+            Err(_) => Err(CatchupError::HandshakeTimeout { peer: peer.clone(), step, after, hint }),
+        }
+    }
+
+    /// Greets the server at the other end of `stream`, which already is what TLS makes of it, and agrees on a version
+    /// with it.
     pub async fn greet(&self, mut stream: Box<dyn Transport>, peer: Peer) -> Result<Client, CatchupError> {
         let after = self.timeouts.handshake;
         let late = |step, hint| CatchupError::HandshakeTimeout { peer: peer.clone(), step, after, hint };
-        let closed = Hint::for_closed(peer.port(), false);
+        let closed = Hint::for_closed(peer.port(), self.tls.is_some());
         match timeout(after, magic::greet(&mut stream)).await {
             Ok(result) => result.map_err(|error| wrong_magic(error, &peer, closed))?,
             Err(_) => return Err(late(Step::Magic, closed)),
@@ -122,12 +146,7 @@ fn wrong_magic(error: MagicError, peer: &Peer, closed: Hint) -> CatchupError {
             let hint = Hint::for_answer(&got, peer.port());
             CatchupError::WrongMagic { peer: peer.clone(), got, hint }
         }
-        MagicError::Io(error) => match CatchupError::from_io(error, peer, step) {
-            CatchupError::Closed { peer, step, error, .. } => {
-                CatchupError::Closed { peer, step, error, hint: closed }
-            }
-            other => other,
-        },
+        MagicError::Io(error) => CatchupError::from_io(error, peer, step).with_hint(closed),
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::frame::FrameError;
 use super::handshake::ProtocolVersion;
-use super::hint::{Hint, tls_error};
+use super::hint::Hint;
 use super::message::{
     Behind, CatchupResult, DecodeError, PrepareStatus, RequestKind, ResponseKind, StoreCopyStatus,
     StreamError,
@@ -16,6 +16,8 @@ use super::server::SourceError;
 use super::sink::SinkError;
 use super::timeouts::IsoDuration;
 use crate::store::id::{DatabaseId, TransactionId};
+use crate::tls::TlsError;
+use crate::tls::failure::Failure;
 
 /// What was going on, worded to follow "closed the connection".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,17 +91,20 @@ pub enum CatchupError {
         after: Duration,
     },
     /// TLS failed, in the handshake or later.
-    #[error("TLS with {peer} failed {step}: {error}{hint}")]
+    #[error("TLS with {peer} failed {step}: {}", tls_text(failure, *hint))]
     Tls {
         /// The other end.
         peer: Peer,
         /// What was going on.
         step: Step,
-        /// What the TLS library said.
-        error: io::Error,
-        /// A guess at the reason.
+        /// What happened, and what may help.
+        failure: Failure,
+        /// What is known of the port; takes precedence.
         hint: Hint,
     },
+    /// TLS can't be used with this host.
+    #[error(transparent)]
+    TlsHost(#[from] TlsError),
     /// The peer does not speak the backup protocol.
     #[error("{peer} does not speak the backup protocol: it sent '{}'{hint}", got.escape_ascii())]
     WrongMagic {
@@ -448,9 +453,9 @@ impl CatchupError {
     /// Tells who and when, and whether it was the peer, the network or TLS.
     pub(super) fn from_io(error: io::Error, peer: &Peer, step: Step) -> Self {
         let peer = peer.clone();
-        if tls_error(&error).is_some() {
-            let hint = Hint::for_tls(&error, peer.port());
-            return Self::Tls { peer, step, error, hint };
+        if let Some(failure) = error.get_ref().and_then(|inner| inner.downcast_ref::<Failure>()) {
+            let (failure, hint) = (failure.clone(), Hint::of_port(peer.port()));
+            return Self::Tls { peer, step, failure, hint };
         }
         match error.kind() {
             io::ErrorKind::ConnectionReset
@@ -460,6 +465,14 @@ impl CatchupError {
                 Self::Closed { peer, step, error: Some(error), hint: Hint::None }
             }
             _ => Self::Io { peer, step, error },
+        }
+    }
+
+    /// A peer that closed the connection gets a guess at the reason.
+    pub(super) fn with_hint(self, hint: Hint) -> Self {
+        match self {
+            Self::Closed { peer, step, error, .. } => Self::Closed { peer, step, error, hint },
+            other => other,
         }
     }
 }
@@ -549,6 +562,13 @@ fn connect_text(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "Connection refused".to_owned(),
         _ => format!("could not connect: {error}"),
+    }
+}
+
+fn tls_text(failure: &Failure, hint: Hint) -> String {
+    match hint {
+        Hint::None => failure.to_string(),
+        hint => format!("{}{hint}", failure.cause),
     }
 }
 

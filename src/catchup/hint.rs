@@ -1,7 +1,6 @@
 //! What is probably wrong when a connection doesn't come about: the mistakes that people make.
 
 use std::fmt;
-use std::io;
 
 /// A guess at the reason, printed in parentheses behind an error; nothing if there is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,16 +28,7 @@ pub enum Hint {
     ServerWantsTls,
     /// The server closed the connection when it was greeted with TLS, or answered without.
     ServerWantsPlain,
-    /// The server refused our certificate, or we sent none.
-    ClientCertificate,
-    /// The same on a port that has another policy.
-    ClusterPolicy,
-    /// The server's certificate is not trusted.
-    ServerCertificate,
 }
-
-/// The transaction port, whose TLS follows the policy `cluster`. Specification: protocol 1.
-const TRANSACTION_PORT: u16 = 6000;
 
 impl Hint {
     /// Nobody accepts connections on `port`.
@@ -67,26 +57,9 @@ impl Hint {
         }
     }
 
-    /// The TLS layer failed.
-    pub fn for_tls(error: &io::Error, port: u16) -> Self {
-        use rustls::{AlertDescription as Alert, Error};
-        let ours = || if port == TRANSACTION_PORT { Self::ClusterPolicy } else { Self::ClientCertificate };
-        match tls_error(error) {
-            Some(Error::InvalidMessage(_)) => Self::for_port(port).unwrap_or(Self::ServerWantsPlain),
-            Some(Error::InvalidCertificate(_)) => Self::ServerCertificate,
-            Some(Error::AlertReceived(
-                Alert::BadCertificate
-                | Alert::CertificateExpired
-                | Alert::CertificateRequired
-                | Alert::CertificateRevoked
-                | Alert::CertificateUnknown
-                | Alert::AccessDenied
-                | Alert::UnknownCA
-                | Alert::HandshakeFailure,
-            )) => ours(),
-            Some(_) => Self::None,
-            None => Self::for_closed(port, true),
-        }
+    /// What is known of `port`, if it is one that has another use.
+    pub fn of_port(port: u16) -> Self {
+        Self::for_port(port).unwrap_or_default()
     }
 
     fn for_port(port: u16) -> Option<Self> {
@@ -124,25 +97,8 @@ impl Hint {
             Self::ServerWantsPlain => {
                 "dbms.ssl.policy.backup is enabled here; the server does not seem to talk TLS on that port"
             }
-            Self::ClientCertificate => {
-                "the server did not accept this side's certificate: is it in the trusted directory of the server's \
-                 policy dbms.ssl.policy.backup?"
-            }
-            Self::ClusterPolicy => {
-                "port 6000 uses the server's policy dbms.ssl.policy.cluster, not the one for backups: are this \
-                 side's certificates those that it trusts?"
-            }
-            Self::ServerCertificate => {
-                "is the server's certificate, or the one that signed it, in the trusted directory of \
-                 dbms.ssl.policy.backup here?"
-            }
         })
     }
-}
-
-/// The error of the TLS layer inside an I/O error.
-pub(super) fn tls_error(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref().and_then(|inner| inner.downcast_ref())
 }
 
 impl fmt::Display for Hint {
@@ -175,19 +131,5 @@ mod tests {
         assert_eq!(Hint::for_answer(&[0, 0, 0, 0], 17687), Hint::Bolt);
         assert_eq!(Hint::for_answer(b"anything", 6362), Hint::None);
         assert_eq!(Hint::None.to_string(), "");
-    }
-
-    #[test]
-    fn tls_failures_are_told_apart() {
-        let tls = |error: rustls::Error| io::Error::new(io::ErrorKind::InvalidData, error);
-        let plain = tls(rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType));
-        assert_eq!(Hint::for_tls(&plain, 6362), Hint::ServerWantsPlain);
-        let refused = || tls(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired));
-        assert_eq!(Hint::for_tls(&refused(), 6362), Hint::ClientCertificate);
-        assert_eq!(Hint::for_tls(&refused(), 6000), Hint::ClusterPolicy);
-        let untrusted = tls(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer));
-        assert_eq!(Hint::for_tls(&untrusted, 6362), Hint::ServerCertificate);
-        let closed = io::Error::from(io::ErrorKind::UnexpectedEof);
-        assert_eq!(Hint::for_tls(&closed, 6362), Hint::ServerWantsPlain);
     }
 }

@@ -21,12 +21,28 @@ pub enum MagicError {
     Io(#[from] io::Error),
 }
 
+impl MagicError {
+    /// Whether the stream just ended.
+    pub fn is_silence(&self) -> bool {
+        matches!(self, Self::Wrong { got } if got.is_empty())
+    }
+}
+
 /// Greets the server and waits for its answer. Nothing else may be sent before that: a server loses what arrives
 /// together with the magic.
 pub async fn greet(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<(), MagicError> {
-    stream.write_all(MAGIC).await?;
-    stream.flush().await?;
-    expect(stream).await
+    let sent = async {
+        stream.write_all(MAGIC).await?;
+        stream.flush().await
+    };
+    let sent = sent.await;
+    match (sent, expect(stream).await) {
+        // A server that refuses a certificate says so and closes: its last word tells more than that it is gone.
+        (Err(_), Err(error @ MagicError::Io(_))) => Err(error),
+        (Err(_), Err(error @ MagicError::Wrong { .. })) if !error.is_silence() => Err(error),
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), expected) => expected,
+    }
 }
 
 /// Waits for the client's greeting and answers it. A wrong one is not answered.

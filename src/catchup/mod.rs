@@ -24,6 +24,7 @@ pub mod peer;
 pub mod server;
 pub mod sink;
 pub mod timeouts;
+pub mod transport;
 
 pub use self::client::{Client, Prepared, StreamEnd};
 pub use self::connection::Dialer;

@@ -26,6 +26,8 @@ impl fmt::Display for Failure {
     }
 }
 
+impl std::error::Error for Failure {}
+
 /// What a client knows of itself.
 #[derive(Debug)]
 pub(super) struct Side {

@@ -21,19 +21,24 @@ pub use self::session::serve_connection;
 pub use self::source::{PreparedCopy, Source, SourceError, SourceFile, TransactionSource};
 use super::error::{CatchupError, Step};
 use super::handshake::ProtocolVersion;
+use super::hint::Hint;
 use super::message::TransactionStreamEncoder;
 use super::peer::Peer;
+use super::transport::{TlsTransport, explained};
+use crate::tls::ServerTls;
 
 /// How a server behaves.
 #[derive(Clone, Debug)]
 pub struct ServerOptions {
+    /// TLS, if it is to be spoken.
+    pub tls: Option<ServerTls>,
     /// The versions that it accepts, 3.0 and 4.0 unless changed.
     pub versions: Vec<ProtocolVersion>,
     /// Bytes of a file per chunk, 32,768 unless changed; `causal_clustering.store_copy_chunk_size`, 4,096 to 1 MiB.
     pub chunk_size: usize,
     /// Longest frame of a transaction stream, in bytes, 1 MiB unless changed.
     pub transaction_buffer: usize,
-    /// How long a client may take for its greeting, then again for the rest of the handshake: 20 s.
+    /// How long a client may take for TLS, for its greeting, and for the rest of the handshake: 20 s each.
     pub handshake_timeout: Duration,
     /// How long a request may run on when the server stops: 10 s.
     pub grace: Duration,
@@ -42,6 +47,7 @@ pub struct ServerOptions {
 impl Default for ServerOptions {
     fn default() -> Self {
         Self {
+            tls: None,
             versions: vec![ProtocolVersion::V3, ProtocolVersion::V4],
             chunk_size: 32_768,
             transaction_buffer: TransactionStreamEncoder::BUFFER_SIZE,
@@ -72,7 +78,7 @@ pub async fn serve(
                     let peer = Peer::from(address);
                     let (source, options, stop) = (Arc::clone(&source), Arc::clone(&options), stop.clone());
                     connections.spawn(async move {
-                        match greet(stream, peer.clone(), source, &options, stop).await {
+                        match welcome(stream, peer.clone(), source, &options, stop).await {
                             Ok(()) => tracing::debug!("Lost connection to {peer}"),
                             Err(error) => tracing::warn!("{}", session::story(&error)),
                         }
@@ -95,7 +101,7 @@ pub async fn serve(
     }
 }
 
-async fn greet(
+async fn welcome(
     stream: TcpStream,
     peer: Peer,
     source: Arc<dyn Source>,
@@ -107,5 +113,13 @@ async fn greet(
     stream
         .set_nodelay(true)
         .map_err(|error: io::Error| CatchupError::from_io(error, &peer, Step::Greeting))?;
-    serve_connection(stream, peer, source, options, stop).await
+    let Some(tls) = &options.tls else {
+        return serve_connection(stream, peer, source, options, stop).await;
+    };
+    let (after, step, hint) = (options.handshake_timeout, Step::Tls, Hint::None);
+    let stream = timeout(after, tls.acceptor().accept(stream))
+        .await
+        .map_err(|_| CatchupError::HandshakeTimeout { peer: peer.clone(), step, after, hint })?
+        .map_err(|error| CatchupError::from_io(explained(error, ServerTls::explain), &peer, step))?;
+    serve_connection(TlsTransport::new(stream, ServerTls::explain), peer, source, options, stop).await
 }

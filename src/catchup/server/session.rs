@@ -360,7 +360,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// The store id of the database that a request is meant for, or the refusal to send. Specification: protocol 6.1.
     async fn intended_database(
-        &self,
+        &mut self,
         kind: RequestKind,
         database: DatabaseId,
     ) -> Result<StoreId, ErrorResponse> {
@@ -417,7 +417,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
 
     /// Asks the source on a thread that may block.
     async fn ask<T: Send + 'static>(
-        &self,
+        &mut self,
         question: impl FnOnce(&dyn Source) -> Result<T, SourceError> + Send + 'static,
     ) -> Result<T, SourceError> {
         let source = Arc::clone(&self.source);
