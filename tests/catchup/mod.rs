@@ -5,6 +5,7 @@ mod cost;
 mod end_to_end;
 mod hostile_client;
 mod hostile_server;
+mod secure;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
