@@ -51,6 +51,7 @@ pub async fn copy(
     progress: &Arc<dyn Progress>,
 ) -> Result<FullCopy, BackupError> {
     let inbox = Arc::new(Inbox::new(disk.clone(), work, progress.clone())?);
+    let _closing = inbox.close_at_end();
     let began = Instant::now();
     progress.report(&Event::StoreFilesStarted);
     let files = store_files(client, source, &inbox, settings.retries, progress).await;

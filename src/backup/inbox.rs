@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use super::BackupError;
@@ -25,6 +25,8 @@ pub struct Inbox {
     buffers: Mutex<Vec<Vec<u8>>>,
     received: AtomicU64,
     forcer: Forcer,
+    /// Whether the directory is still ours. Everything that changes it holds this for reading.
+    open: RwLock<bool>,
 }
 
 /// What the copy has so far.
@@ -51,6 +53,7 @@ impl Inbox {
             buffers: Mutex::default(),
             received: AtomicU64::new(0),
             forcer,
+            open: RwLock::new(true),
         })
     }
 
@@ -86,6 +89,19 @@ impl Inbox {
             self.disk.sync_dir(&self.directory.join(directory))?;
         }
         self.disk.sync_dir(&self.directory)
+    }
+
+    /// Closes the inbox when the returned value is dropped: waits for what is being written, and refuses everything
+    /// that comes later. Connections that were told to end may still be at work for a moment, and would write into a
+    /// directory that is being deleted.
+    pub fn close_at_end(&self) -> Closing<'_> {
+        Closing(self)
+    }
+
+    /// Keeps the inbox open for one step.
+    fn step(&self) -> Result<RwLockReadGuard<'_, bool>, SinkError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        if *open { Ok(open) } else { Err(SinkError::new(BackupError::Ended)) }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -131,6 +147,15 @@ impl Inbox {
     }
 }
 
+/// See [`Inbox::close_at_end`].
+pub struct Closing<'a>(&'a Inbox);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        *self.0.open.write().unwrap_or_else(PoisonError::into_inner) = false;
+    }
+}
+
 /// The sink of one request.
 pub struct FileReceiver {
     inbox: Arc<Inbox>,
@@ -146,18 +171,21 @@ struct Arriving {
 
 impl FileSink for FileReceiver {
     fn begin(&mut self, path: &str, _alignment: i32) -> Result<(), SinkError> {
+        let _step = self.inbox.step()?;
         // What is left of a file that broke off is dropped; the request it belonged to has failed.
         self.current = Some(self.inbox.begin(path, self.wanted.as_deref()).map_err(SinkError::new)?);
         Ok(())
     }
 
     fn write(&mut self, data: &[u8]) -> Result<(), SinkError> {
+        let _step = self.inbox.step()?;
         let Some(arriving) = &mut self.current else { return Ok(()) };
         self.inbox.received.fetch_add(data.len() as u64, Ordering::Relaxed);
         arriving.writer.write(data, &self.inbox.room).map_err(SinkError::new)
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
+        let _step = self.inbox.step()?;
         let Some(Arriving { shown, writer }) = self.current.take() else { return Ok(()) };
         let (file, buffer) = writer.finish(&self.inbox.room).map_err(SinkError::new)?;
         self.inbox.buffers().push(buffer);
@@ -270,6 +298,19 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("neostore.counts.db")).unwrap(), b"good");
         assert_eq!(std::fs::read(dir.path().join("neostore")).unwrap(), b"good");
         assert!(!dir.path().join("elsewhere").exists());
+    }
+
+    #[test]
+    fn nothing_is_written_once_the_copy_has_ended() {
+        let dir = tempfile::tempdir().unwrap();
+        let inbox = inbox(dir.path());
+        let mut unasked = inbox.unasked();
+        unasked.begin("neostore.counts.db", 1).unwrap();
+        drop(inbox.close_at_end());
+        assert!(unasked.write(b"late").is_err());
+        assert!(unasked.finish().is_err());
+        assert!(inbox.asked("neostore").begin("neostore", 1).is_err());
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]

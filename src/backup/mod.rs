@@ -178,6 +178,9 @@ pub enum BackupError {
         /// What came.
         got: TransactionId,
     },
+    /// A connection is still at work when the copy has failed or was ended.
+    #[error("the copy has ended")]
+    Ended,
     /// The copy is complete, but could not take its place.
     #[error("the copy is complete and lies at '{}', but could not be moved to '{}'", work.display(), location.display())]
     Switch {

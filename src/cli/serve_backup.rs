@@ -21,6 +21,7 @@ use crate::catchup::server::{ServerOptions, serve};
 use crate::config::address::{AddressError, SocketAddress};
 use crate::config::{ConfigError, Configuration, Sources};
 use crate::serve::{ServeError, StoreDirectory};
+use crate::tls::{ServerTls, TlsError};
 
 /// The command and its options.
 pub(super) fn definition() -> Command {
@@ -55,9 +56,9 @@ enum ServeBackupError {
          dbms.ssl.policy.backup, or say --allow-plain if the network itself is protected"
     )]
     Open(std::net::SocketAddr),
-    /// TLS is asked for.
-    #[error("dbms.ssl.policy.backup.enabled is true, and this version has no TLS: nothing is served")]
-    NoTls,
+    /// The files of the SSL policy can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// Nothing can be served from the directory.
     #[error(transparent)]
     Store(#[from] ServeError),
@@ -104,12 +105,12 @@ fn start(
         additional: arguments.additional_config.as_deref(),
         expand_commands: arguments.expand_commands,
     })?;
-    if configuration.ssl.is_some() {
-        return Err(ServeBackupError::NoTls);
-    }
+    let tls = configuration.ssl.as_ref().map(ServerTls::from_policy).transpose()?;
+    let open_to_all = tls.is_none() && !arguments.allow_plain;
     let log = log::of_run(&configuration, arguments.verbose, streams);
     let source = StoreDirectory::open(&arguments.store)?;
     let options = ServerOptions {
+        tls,
         chunk_size: configuration.store_copy_chunk_size,
         handshake_timeout: configuration.timeouts.handshake,
         ..ServerOptions::default()
@@ -121,7 +122,7 @@ fn start(
     let address = (host(&listen), listen.port.unwrap_or(DEFAULT_PORT));
     let listener = runtime.block_on(TcpListener::bind(address)).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
-    if !bound.ip().is_loopback() && !arguments.allow_plain {
+    if open_to_all && !bound.ip().is_loopback() {
         return Err(ServeBackupError::Open(bound));
     }
     streams.out.line(format_args!("Serving '{}' at {bound}", arguments.store.display()));

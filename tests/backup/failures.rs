@@ -333,7 +333,7 @@ fn two_runs_do_not_work_on_one_backup_and_a_signal_ends_a_run_in_order() {
         );
         assert_ended(&second, &Expected { code: 1, err: &err, last: FINISHED }, &run, &from, "locked");
 
-        let pid = Pid::from_raw(first.id().cast_signed()).unwrap();
+        let pid = Pid::from_child(&first);
         rustix::process::kill_process(pid, signal).unwrap();
         let ended = first.wait_with_output().unwrap();
         assert_eq!(ended.status.code(), Some(code));

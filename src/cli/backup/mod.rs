@@ -56,7 +56,7 @@ fn refuse(error: &PrepareError, arguments: &BackupArguments, streams: &Streams) 
         | PrepareError::Unresolved { .. }
         | PrepareError::From(_)
         | PrepareError::Configuration(_) => "",
-        PrepareError::NotADirectory(_) | PrepareError::PageCache(_) | PrepareError::NoTls => FAILED,
+        PrepareError::NotADirectory(_) | PrepareError::PageCache(_) | PrepareError::Tls(_) => FAILED,
     };
     failure::report(&streams.err, prefix, error, arguments.verbose);
     Exit::Failed

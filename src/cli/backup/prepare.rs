@@ -13,6 +13,7 @@ use crate::cli::streams::Streams;
 use crate::config::address::{AddressError, SocketAddress};
 use crate::config::bytes::{self, SizeError};
 use crate::config::{ConfigError, Configuration, Sources};
+use crate::tls::{ClientTls, TlsError};
 
 /// What a run needs to know beside its options.
 #[derive(Clone, Debug)]
@@ -54,9 +55,9 @@ pub enum PrepareError {
     /// A configuration file can't be read, or says what it must not.
     #[error(transparent)]
     Configuration(#[from] ConfigError),
-    /// A connection with TLS is asked for.
-    #[error("dbms.ssl.policy.backup.enabled is true, and this version has no TLS: nothing was sent")]
-    NoTls,
+    /// The files of the SSL policy can't be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// `--pagecache` is no size.
     #[error(transparent)]
     PageCache(SizeError),
@@ -94,16 +95,14 @@ pub(super) fn prepare(
     }
     // Only recovery and the check have a page cache, but a wrong size is wrong.
     bytes::parse(&arguments.pagecache).map_err(PrepareError::PageCache)?;
-    if configuration.ssl.is_some() {
-        return Err(PrepareError::NoTls);
-    }
-    let server = dialer(&from, &configuration);
+    let server = dialer(&from, &configuration)?;
     let settings = copy_settings(&configuration);
     Ok(Prepared { backup_dir, server, settings, configuration })
 }
 
-fn dialer(from: &SocketAddress, configuration: &Configuration) -> Dialer {
+fn dialer(from: &SocketAddress, configuration: &Configuration) -> Result<Dialer, TlsError> {
     let mut dialer = Dialer::new(&from.host, from.port.unwrap_or(DEFAULT_PORT));
+    dialer.tls = configuration.ssl.as_ref().map(ClientTls::from_policy).transpose()?;
     dialer.timeouts = Timeouts {
         handshake: configuration.timeouts.handshake,
         inactivity: configuration.timeouts.inactivity,
@@ -118,7 +117,7 @@ fn dialer(from: &SocketAddress, configuration: &Configuration) -> Dialer {
                 .any(|&(major, minor)| version.major == i32::from(major) && version.minor == i32::from(minor))
         });
     }
-    dialer
+    Ok(dialer)
 }
 
 fn copy_settings(configuration: &Configuration) -> CopySettings {
