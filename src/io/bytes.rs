@@ -17,66 +17,76 @@ pub struct OutOfBytes {
 /// A cursor over big-endian input.
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
-    input: &'a [u8],
-    offset: usize,
+    /// What is left, so that a read compares once: logs of gigabytes go through here.
+    rest: &'a [u8],
+    /// Bytes of the whole input.
+    length: usize,
 }
 
 impl<'a> Reader<'a> {
     /// A cursor at the start of `input`.
+    #[inline]
     pub fn new(input: &'a [u8]) -> Self {
-        Self { input, offset: 0 }
+        Self { rest: input, length: input.len() }
     }
 
     /// Bytes consumed so far.
+    #[inline]
     pub fn offset(&self) -> usize {
-        self.offset
+        self.length - self.rest.len()
     }
 
     /// Bytes not yet consumed.
+    #[inline]
     pub fn left(&self) -> usize {
-        self.input.len() - self.offset
+        self.rest.len()
     }
 
     /// The next `wanted` bytes.
+    #[inline]
     pub fn bytes(&mut self, field: &'static str, wanted: usize) -> Result<&'a [u8], OutOfBytes> {
-        let left = self.left();
-        let end = self.offset.saturating_add(wanted);
-        let taken = self.input.get(self.offset..end).ok_or(OutOfBytes {
-            field,
-            offset: self.offset,
-            wanted,
-            left,
-        })?;
-        self.offset = end;
+        let Some((taken, rest)) = self.rest.split_at_checked(wanted) else {
+            return Err(self.too_short(field, wanted));
+        };
+        self.rest = rest;
         Ok(taken)
     }
 
     /// The next `N` bytes as an array.
+    #[inline]
     pub fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], OutOfBytes> {
-        let left = self.left();
-        let rest = self.input.get(self.offset..).unwrap_or_default();
-        let taken =
-            rest.first_chunk::<N>().ok_or(OutOfBytes { field, offset: self.offset, wanted: N, left })?;
-        self.offset += N;
+        let Some((taken, rest)) = self.rest.split_first_chunk::<N>() else {
+            return Err(self.too_short(field, N));
+        };
+        self.rest = rest;
         Ok(*taken)
     }
 
+    #[cold]
+    fn too_short(&self, field: &'static str, wanted: usize) -> OutOfBytes {
+        OutOfBytes { field, offset: self.offset(), wanted, left: self.left() }
+    }
+
     /// An unsigned byte.
+    #[inline]
     pub fn u8(&mut self, field: &'static str) -> Result<u8, OutOfBytes> {
         self.array::<1>(field).map(|[byte]| byte)
     }
 
     /// A big-endian `u16`.
+    #[inline]
     pub fn u16(&mut self, field: &'static str) -> Result<u16, OutOfBytes> {
         self.array(field).map(u16::from_be_bytes)
     }
 
     /// A big-endian `i32`.
+    #[inline]
     pub fn i32(&mut self, field: &'static str) -> Result<i32, OutOfBytes> {
         self.array(field).map(i32::from_be_bytes)
     }
 
     /// A big-endian `i64`.
+    #[inline]
     pub fn i64(&mut self, field: &'static str) -> Result<i64, OutOfBytes> {
         self.array(field).map(i64::from_be_bytes)
     }
