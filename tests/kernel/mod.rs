@@ -3,4 +3,5 @@
 mod backup;
 mod bench;
 mod launcher;
+mod relay;
 mod stores;

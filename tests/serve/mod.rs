@@ -270,20 +270,7 @@ async fn logs_that_do_not_reach_back_are_pruned_ones() {
 #[tokio::test]
 async fn a_store_whose_logs_are_empty_can_be_copied_all_the_same() {
     let directory = backup("aligned");
-    let database = directory.path().join("neo4j");
-    // The smallest set of logs: a header, and a checkpoint behind it.
-    let log = database.join("neostore.transaction.db.1");
-    let header = std::fs::read(&log).unwrap()[..64].to_vec();
-    std::fs::write(&log, header).unwrap();
-    std::fs::remove_file(database.join("neostore.transaction.db.0")).unwrap();
-    let checkpoints = database.join("checkpoint.0");
-    let mut bytes = std::fs::read(&checkpoints).unwrap();
-    let at = bytes.len() - 192;
-    bytes[at + 10..at + 18].copy_from_slice(&64_u64.to_be_bytes());
-    let end = crc32c::crc32c(&bytes[at..at + 188]).to_be_bytes();
-    bytes[at + 188..].copy_from_slice(&end);
-    std::fs::write(&checkpoints, bytes).unwrap();
-
+    stores::empty_logs(&directory.path().join("neo4j"));
     let source = StoreDirectory::open(directory.path()).unwrap();
     let id = source.database_id("neo4j").unwrap();
     let store_id = source.store_id(id).unwrap();

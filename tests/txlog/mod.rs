@@ -3,6 +3,7 @@
 mod damage;
 mod fuzz;
 mod real_logs;
+mod round_trip;
 
 use std::path::Path;
 
