@@ -78,10 +78,16 @@ impl Database {
     }
 }
 
+/// For ids that are computed, so that no other program makes the same for something else.
+const NAMESPACE: uuid::Uuid = uuid::uuid!("5f1d7a0c-6f0e-4c39-9a5e-3c1f3f4f1b52");
+
+/// An id for a database of which nothing but the name is known.
+pub(super) fn id_of_name(name: &str) -> DatabaseId {
+    DatabaseId(uuid::Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+}
+
 /// The id of a database, the same at every start. Specification: protocol 8.1.
 pub(super) fn database_id(name: &str, directory: &Path) -> Result<DatabaseId, ServeError> {
-    /// For ids made from store ids, so that no other program makes the same for something else.
-    const NAMESPACE: uuid::Uuid = uuid::uuid!("5f1d7a0c-6f0e-4c39-9a5e-3c1f3f4f1b52");
     if name == "system" {
         return Ok(DatabaseId::SYSTEM);
     }

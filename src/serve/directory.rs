@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use super::ServeError;
-use super::database::{Database, database_id};
+use super::database::{Database, database_id, id_of_name};
 use crate::catchup::message::{InfoResponse, MetadataKind};
 use crate::catchup::server::{PreparedCopy, Source, SourceError, SourceFile, TransactionSource};
 use crate::io::disk::DiskError;
@@ -54,7 +54,8 @@ impl StoreDirectory {
         for entry in std::fs::read_dir(parent).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = entry.path();
-            let Some(name) = entry.file_name().to_str().map(str::to_lowercase) else { continue };
+            let Ok(file_name) = entry.file_name().into_string() else { continue };
+            let name = file_name.to_lowercase();
             if name.starts_with('.') || is_left_over(&name) || !holds_store(&path) {
                 continue;
             }
@@ -64,7 +65,10 @@ impl StoreDirectory {
             } else {
                 DatabaseLayout::flat(&path)
             };
-            found.insert(name, layout);
+            // Of names that differ in case only the one that Neo4j itself would have made counts.
+            if file_name == name || !found.contains_key(&name) {
+                found.insert(name, layout);
+            }
         }
         Ok(found)
     }
@@ -113,13 +117,13 @@ impl StoreDirectory {
 
 impl Source for StoreDirectory {
     fn databases(&self) -> Result<Vec<(String, DatabaseId)>, SourceError> {
-        let databases = self.list()?;
-        // One whose id can't be told is told when it is asked for by its name.
-        let known = databases.into_iter().filter_map(|(name, layout)| {
-            let id = database_id(&name, &layout.database).ok()?;
-            Some((name, id))
+        let databases = self.list()?.into_iter().map(|(name, layout)| {
+            // One that is too damaged to tell its id is not left out: whoever wants all databases would not miss it.
+            // It is refused with the reason when it is asked for by its name.
+            let id = database_id(&name, &layout.database).unwrap_or_else(|_| id_of_name(&name));
+            (name, id)
         });
-        Ok(known.collect())
+        Ok(databases.collect())
     }
 
     fn database_id(&self, name: &str) -> Result<DatabaseId, SourceError> {

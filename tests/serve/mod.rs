@@ -238,6 +238,19 @@ fn the_id_of_a_database_comes_from_the_best_witness() {
 }
 
 #[test]
+fn a_database_without_a_readable_metadata_store_is_listed_and_refused() {
+    let directory = backup("aligned");
+    std::fs::create_dir(directory.path().join("broken")).unwrap();
+    std::fs::write(directory.path().join("broken/neostore"), b"").unwrap();
+    let source = StoreDirectory::open(directory.path()).unwrap();
+    let names: Vec<_> = source.databases().unwrap().into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, ["broken", "neo4j"]);
+    let text = refusal(&source, "broken");
+    assert!(text.contains("the metadata store has no field Time (record 0)"), "{text}");
+    source.database_id("neo4j").unwrap();
+}
+
+#[test]
 fn two_databases_of_one_id_are_both_refused() {
     let directory = backup("aligned");
     let source = StoreDirectory::open(directory.path()).unwrap();
