@@ -4,6 +4,7 @@ mod failures;
 mod faults;
 mod full;
 mod hostile;
+mod real_stores;
 
 use crate::support::memory_source::MemoryDatabase;
 

@@ -10,6 +10,7 @@ pub mod memory_source;
 pub mod mutate;
 pub mod peer;
 pub mod random;
+pub mod relay;
 pub mod serving;
 pub mod sinks;
 pub mod small_store;
