@@ -46,14 +46,25 @@ fn a_backup_under_load_opens_as_the_source_was_at_the_same_transaction() {
         let database = BackupPeer::DATABASES[of(2)];
         let connections = CONNECTIONS[of(4)];
         let serving = &SERVINGS[of(3)];
-        let what = format!("round {round}: {database}, {:?}, {connections} connections", serving.versions);
+        let tls = matches!(round % 4, 1 | 2);
+        let transport = if tls { "TLS" } else { "plain" };
+        let what = format!(
+            "round {round}: {database}, {transport}, {:?}, {connections} connections",
+            serving.versions
+        );
 
-        let tool = Tool::new(&format!("causal_clustering.store_copy_parallelism={connections}\n"));
+        let policy = peer.client_policy();
+        let tool = Tool::new(&format!(
+            "causal_clustering.store_copy_parallelism={connections}\n\
+             dbms.ssl.policy.backup.enabled={tls}\n\
+             dbms.ssl.policy.backup.base_directory={}\n",
+            policy.path("").display()
+        ));
         peer.configure(serving);
         peer.start_load(database, 700.max(least * 3 / 2), round);
         let (began, first) = (Instant::now(), peer.last_transaction(database));
-        let from = format!("--from={}", peer.address());
-        let outcome = tool.backup(&[&from, &format!("--database={database}")]);
+        let from = if tls { peer.tls_address() } else { peer.address() };
+        let outcome = tool.backup(&[&format!("--from={from}"), &format!("--database={database}")]);
         let seconds = began.elapsed().as_secs_f64();
         let rate = (peer.last_transaction(database) - first) as f64 / seconds;
         peer.stop_load(database);

@@ -7,17 +7,20 @@ use serde_json::{Value, json};
 
 use super::kernel::{Kernel, Program};
 use super::stores::GraphDigest;
+use super::tls::{Authority, PolicyDirectory, parameters};
 
 /// A running peer.
 pub struct BackupPeer {
     program: Program,
-    /// Of the listener without TLS, on loopback.
-    pub port: u16,
+    ports: Ports,
+    /// Signed the certificate of the peer, which accepts clients with one of its certificates.
+    authority: Authority,
 }
 
 #[derive(Deserialize)]
-struct Ready {
+struct Ports {
     port: u16,
+    tls_port: u16,
 }
 
 #[derive(Deserialize)]
@@ -47,26 +50,45 @@ impl BackupPeer {
     pub fn shared(kernel: &Kernel, bytes: u64) -> MutexGuard<'static, Self> {
         static PEER: OnceLock<Mutex<BackupPeer>> = OnceLock::new();
         PEER.get_or_init(|| {
-            let request = json!({"databases": [
+            let databases = json!([
                 {"name": "neo4j", "format": "standard", "bytes": bytes, "seed": 1},
                 {"name": "aligned", "format": "aligned", "bytes": bytes, "seed": 2},
                 {"name": "third", "format": "standard", "seed": 3},
-            ]});
-            Mutex::new(Self::start(kernel, &request))
+            ]);
+            Mutex::new(Self::start(kernel, &databases))
         })
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start(kernel: &Kernel, request: &Value) -> Self {
+    fn start(kernel: &Kernel, databases: &Value) -> Self {
+        let authority = Authority::new("authority");
+        let policy = PolicyDirectory::of(&authority.sign(&parameters("server", &["localhost"])))
+            .trusting(&[&authority.certificate]);
+        let request = json!({"databases": databases, "tls": {
+            "certificate": policy.path("public.crt"),
+            "key": policy.path("private.key"),
+            "trusted": [policy.path("trusted/0.crt")],
+        }});
         let mut program = kernel.start("fixture.peer.BackupPeer", &[&request.to_string()]);
-        let Ready { port } = program.receive("its start");
-        Self { program, port }
+        let ports = program.receive("its start");
+        Self { program, ports, authority }
     }
 
     /// The address of the listener without TLS, as for `--from`.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("localhost:{}", self.ports.port)
+    }
+
+    /// The address of the listener with TLS, as for `--from`; it demands a certificate.
+    pub fn tls_address(&self) -> String {
+        format!("localhost:{}", self.ports.tls_port)
+    }
+
+    /// The files of an SSL policy that this peer accepts.
+    pub fn client_policy(&self) -> PolicyDirectory {
+        PolicyDirectory::of(&self.authority.sign(&parameters("client", &[])))
+            .trusting(&[&self.authority.certificate])
     }
 
     /// Changes how it serves.
