@@ -80,7 +80,10 @@ pub(super) fn understand(root: &Command, words: Vec<String>) -> Result<Request, 
     // The flags join the end, where they must not hide what is wrong with the rest.
     let words = argument_file::expand(words)?;
     let request = understand_command(root, &words)?;
-    if flags.is_empty() { Ok(request) } else { understand_command(root, &[words, flags].concat()) }
+    match request {
+        Request::Run(_) if !flags.is_empty() => understand_command(root, &[words, flags].concat()),
+        other => Ok(other),
+    }
 }
 
 /// Takes the two options that may stand anywhere, and the first `--`, after which they may not.

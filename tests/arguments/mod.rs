@@ -62,8 +62,7 @@ const DIFFERENCES: [Difference; 3] = [
         explains: |words, ours, theirs| {
             words.iter().any(|word| word.starts_with("--help") || word.starts_with("-h"))
                 && ours.shows == "backup"
-                && (ours.exit == 0 || ours.message.contains("option '--help'"))
-                && theirs.exit == 2
+                && (ours.exit == 0 && theirs.exit == 2 || ours.message.starts_with("option '--help'"))
         },
     },
     Difference {
