@@ -7,7 +7,9 @@ use bytes::BytesMut;
 use neo4j_admin::catchup::frame::{self, FrameError, Frames};
 use neo4j_admin::catchup::handshake;
 use neo4j_admin::catchup::magic;
-use neo4j_admin::catchup::message::{Body, DatabaseIdRequest, TransactionPullRequest};
+use neo4j_admin::catchup::message::{
+    Body, DatabaseIdRequest, FileChunk, RequestKind, ResponseKind, StoreFileRequest, TransactionPullRequest,
+};
 use neo4j_admin::catchup::server::{ServerOptions, serve_connection};
 use neo4j_admin::catchup::{CatchupError, Peer, ProtocolVersion};
 use neo4j_admin::store::id::TransactionId;
@@ -19,6 +21,9 @@ use tokio::time::Instant;
 use super::Server;
 use crate::support::memory_source::{MemoryDatabase, MemorySource};
 
+/// Bytes of the store's one file: far more than a connection holds.
+const FILE_SIZE: usize = 3 << 20;
+
 struct Served {
     client: DuplexStream,
     result: JoinHandle<Result<(), CatchupError>>,
@@ -29,7 +34,9 @@ struct Served {
 fn serve() -> Served {
     let (client, far) = tokio::io::duplex(1 << 16);
     let (stop, stopped) = watch::channel(false);
-    let source = MemorySource { databases: vec![MemoryDatabase::empty("neo4j", 7)], metadata: None };
+    let mut database = MemoryDatabase::empty("neo4j", 7);
+    database.replayable = vec![("neostore".to_owned(), vec![7; FILE_SIZE])];
+    let source = MemorySource { databases: vec![database], metadata: None };
     let result = tokio::spawn(async move {
         let options = ServerOptions::default();
         serve_connection(far, Peer::named("client", 1), Arc::new(source), &options, stopped).await
@@ -182,6 +189,32 @@ async fn a_client_that_leaves_in_a_request_is_told_apart() {
 async fn a_server_that_stops_lets_go_of_idle_clients() {
     let Agreed { mut frames, result, stop } = agree(ProtocolVersion::V4).await;
     stop.send_replace(true);
+    assert!(matches!(frames.read(1).await, Err(FrameError::Closed)));
+    result.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_server_that_stops_ends_the_running_answer_first() {
+    let Agreed { mut frames, result, stop } = agree(ProtocolVersion::V4).await;
+    let MemoryDatabase { id: database, store_id, .. } = MemoryDatabase::empty("neo4j", 7);
+    let (required, name) = (TransactionId::BASE, "neostore".to_owned());
+    frames.put(|out| out.extend_from_slice(&[RequestKind::StoreFile as u8]));
+    frames.put(|out| StoreFileRequest { database, store_id, required, name }.encode(out));
+    frames.flush().await.unwrap();
+    assert_eq!(frames.read(1).await.unwrap(), [ResponseKind::File as u8]);
+    stop.send_replace(true);
+    frames.read(frame::LIMIT).await.unwrap();
+    let mut received = 0;
+    loop {
+        let chunk = FileChunk::decode(frames.read(frame::STREAM_LIMIT).await.unwrap()).unwrap();
+        received += chunk.data.len();
+        if chunk.last {
+            break;
+        }
+    }
+    assert_eq!(received, FILE_SIZE);
+    assert_eq!(frames.read(1).await.unwrap(), [ResponseKind::StoreCopyFinished as u8]);
+    frames.read(frame::LIMIT).await.unwrap();
     assert!(matches!(frames.read(1).await, Err(FrameError::Closed)));
     result.await.unwrap().unwrap();
 }
