@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::mpsc::{SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
@@ -213,14 +213,20 @@ impl Forcer {
         Ok(Self { files: Mutex::new(Some(files)), thread: Mutex::new(Some(thread)) })
     }
 
-    /// Hands over a file. The error is that of an earlier one.
+    /// Hands over a file. The error may be that of an earlier one.
     fn give(&self, file: Box<dyn DiskFile>) -> Result<(), DiskError> {
         let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match files.map(|files| files.send(file)) {
-            Some(Ok(())) => Ok(()),
-            // The thread takes no more: it has met an error.
-            Some(Err(_)) | None => self.finish(),
-        }
+        let refused = match files {
+            Some(files) => match files.send(file) {
+                Ok(()) => return Ok(()),
+                Err(SendError(file)) => file,
+            },
+            None => file,
+        };
+        // The thread takes no more: it has met an error, which may have been told to another connection already. No
+        // file may pass for forced because of that.
+        self.finish()?;
+        refused.sync()
     }
 
     /// Waits until all files are forced.
@@ -298,6 +304,53 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("neostore.counts.db")).unwrap(), b"good");
         assert_eq!(std::fs::read(dir.path().join("neostore")).unwrap(), b"good");
         assert!(!dir.path().join("elsewhere").exists());
+    }
+
+    /// A file that can't be forced if it is a bad one, and counts how often it was tried.
+    #[derive(Debug)]
+    struct Counted {
+        bad: bool,
+        tried: Arc<AtomicU64>,
+    }
+
+    impl DiskFile for Counted {
+        fn path(&self) -> &Path {
+            Path::new("counted")
+        }
+
+        fn len(&self) -> Result<u64, DiskError> {
+            Ok(0)
+        }
+
+        fn read_at(&self, _: u64, _: &mut [u8]) -> Result<usize, DiskError> {
+            Ok(0)
+        }
+
+        fn write_at(&self, _: u64, _: &[u8]) -> Result<(), DiskError> {
+            Ok(())
+        }
+
+        fn set_len(&self, _: u64) -> Result<(), DiskError> {
+            Ok(())
+        }
+
+        fn sync(&self) -> Result<(), DiskError> {
+            self.tried.fetch_add(1, Ordering::Relaxed);
+            let error = || DiskError::new("force", self.path(), std::io::Error::other("worn out"));
+            if self.bad { Err(error()) } else { Ok(()) }
+        }
+    }
+
+    #[test]
+    fn a_file_that_comes_after_an_error_is_forced_all_the_same() {
+        let forcer = Forcer::start().unwrap();
+        let tried = Arc::new(AtomicU64::new(0));
+        let file = |bad| Box::new(Counted { bad, tried: tried.clone() });
+        forcer.give(file(true)).unwrap();
+        assert!(forcer.finish().is_err());
+        forcer.give(file(false)).unwrap();
+        assert_eq!(tried.load(Ordering::Relaxed), 2);
+        assert!(forcer.give(file(true)).is_err());
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub struct Entry {
 ///   is never continued.
 /// * The key ends at the first `=`, `:` or blank without a backslash before it. Blanks, at most one `=` or `:`, and
 ///   blanks again separate it from the value.
-/// * `\t`, `\n`, `\r`, `\f` and `\uXXXX` (a UTF-16 unit) are what they say, any other `\c` is `c`.
+/// * `\t`, `\n`, `\r`, `\f` and `\u` with four hexadecimal digits (a UTF-16 unit) are what they say, any other `\c` is `c`.
 ///
 /// Specification: command line 5.4.
 pub fn parse(input: &[u8]) -> Result<Vec<Entry>, MalformedEscape> {

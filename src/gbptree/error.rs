@@ -137,16 +137,6 @@ impl TreeError {
     pub(super) fn node(path: &Arc<Path>, page: u64, source: impl Into<NodeError>) -> Self {
         Self::Node { path: Arc::clone(path), page, source: source.into() }
     }
-
-    /// Whether Neo4j would build the tree anew when it meets this at start: the file is missing parts that were never
-    /// written, or holds another kind of tree. Specification: gbptree 1.2, 1.3.
-    pub fn is_metadata_mismatch(&self) -> bool {
-        match self {
-            Self::Meta { .. } => true,
-            Self::State { source, .. } => matches!(source, StateError::Missing | StateError::Empty),
-            _ => false,
-        }
-    }
 }
 
 /// Adds file and page to errors about the content of a page.

@@ -33,11 +33,6 @@ impl DiskError {
     pub fn new(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self { action, path: path.to_owned(), source: source.into() }
     }
-
-    /// Whether the medium has no room left: no space, or over quota.
-    pub fn is_full(&self) -> bool {
-        matches!(self.source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
-    }
 }
 
 /// A shared handle, cheap to clone.

@@ -2,9 +2,8 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
 /// What happens to the frames that a server sends. They are counted over all connections, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +32,8 @@ struct State {
     server: SocketAddr,
     fault: Fault,
     frames: AtomicUsize,
-    ended: AtomicBool,
+    ended: Mutex<bool>,
+    end: Condvar,
 }
 
 const MAGIC: usize = 13;
@@ -42,12 +42,17 @@ impl FaultyNetwork {
     pub fn before(server: SocketAddr, fault: Fault) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let state =
-            Arc::new(State { server, fault, frames: AtomicUsize::new(0), ended: AtomicBool::new(false) });
+        let state = Arc::new(State {
+            server,
+            fault,
+            frames: AtomicUsize::default(),
+            ended: Mutex::default(),
+            end: Condvar::new(),
+        });
         let shared = state.clone();
         std::thread::spawn(move || {
             for client in listener.incoming() {
-                if shared.ended.load(Ordering::SeqCst) {
+                if *shared.ended.lock().unwrap() {
                     break;
                 }
                 let (client, state) = (client.unwrap(), shared.clone());
@@ -65,7 +70,8 @@ impl FaultyNetwork {
 
 impl Drop for FaultyNetwork {
     fn drop(&mut self) {
-        self.state.ended.store(true, Ordering::SeqCst);
+        *self.state.ended.lock().unwrap() = true;
+        self.state.end.notify_all();
         // Wakes the accepting thread.
         let _ = TcpStream::connect(self.address);
     }
@@ -110,9 +116,8 @@ impl State {
                 }
                 Fault::CutForever(n) if number > n => return Ok(()),
                 Fault::Silence(n) if number > n => {
-                    while !self.ended.load(Ordering::SeqCst) {
-                        std::thread::sleep(Duration::from_millis(5));
-                    }
+                    let ended = self.ended.lock().unwrap();
+                    drop(self.end.wait_while(ended, |ended| !*ended).unwrap());
                     return Ok(());
                 }
                 Fault::Length(n, length) if n == number => head = length.to_be_bytes(),

@@ -182,11 +182,6 @@ impl RecordFlags {
         self.0 & 0x02 != 0
     }
 
-    /// Whether it must take two units.
-    pub fn requires_secondary_unit(self) -> bool {
-        self.0 & 0x04 != 0
-    }
-
     /// Whether the id of a second unit is in the image.
     pub fn has_secondary_unit(self) -> bool {
         self.0 & 0x08 != 0

@@ -98,9 +98,4 @@ impl<'a> TokenImage<'a> {
         out.put_slice(&[a, b, c, d]);
         self.name_records.encode(out);
     }
-
-    /// Whether only Neo4j itself uses the token.
-    pub fn is_internal(&self) -> bool {
-        self.flags.0 & 0x20 != 0
-    }
 }
