@@ -5,3 +5,4 @@ pub mod bytes;
 pub mod disk;
 pub mod filesystem;
 pub mod lock;
+pub mod sort;
