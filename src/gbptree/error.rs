@@ -133,6 +133,15 @@ pub enum TreeError {
 }
 
 impl TreeError {
+    /// Whether the file was never completed as a tree of the layout, so that nothing in it counts: what Neo4j calls a
+    /// metadata mismatch. Specification: gbptree 1.2, 1.3.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(
+            self,
+            Self::Meta { .. } | Self::State { source: StateError::Missing | StateError::Empty, .. }
+        )
+    }
+
     /// Adds the place to what is wrong with a node.
     pub(super) fn node(path: &Arc<Path>, page: u64, source: impl Into<NodeError>) -> Self {
         Self::Node { path: Arc::clone(path), page, source: source.into() }

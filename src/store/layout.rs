@@ -108,6 +108,9 @@ pub const QUARANTINE_MARKER: &str = "quarantine_marker";
 /// Locked while a database is open.
 pub const DATABASE_LOCK: &str = "database_lock";
 
+/// End of the name of a file that is being built beside the one that it will replace.
+pub const BUILDING: &str = ".building";
+
 const LOG_PREFIX: &str = "neostore.transaction.db.";
 const CHECKPOINT_PREFIX: &str = "checkpoint.";
 
@@ -158,6 +161,7 @@ impl Purpose {
             | "upgrade"
             | "upgrade_backup"
             | "corrupted-neostore.transaction.db" => Self::Foreign,
+            name if name.ends_with(BUILDING) => Self::Foreign,
             _ => Self::Other,
         }
     }
@@ -228,6 +232,7 @@ mod tests {
             ("checkpoints", Purpose::Other),
             ("database_lock", Purpose::Foreign),
             ("tools", Purpose::Foreign),
+            ("neostore.counts.db.building", Purpose::Foreign),
             ("schema", Purpose::Other),
         ] {
             assert_eq!(Purpose::of(name), purpose, "{name}");

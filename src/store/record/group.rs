@@ -61,6 +61,33 @@ pub struct Directions<T> {
     pub loops: T,
 }
 
+/// Direction of relationships, seen from their dense node. The numbers are those of logs and of the degrees store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Direction {
+    /// The node is the start.
+    Outgoing = 0,
+    /// The node is the end.
+    Incoming = 1,
+    /// The node is both.
+    Loop = 2,
+}
+
+impl Direction {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::Outgoing, Self::Incoming, Self::Loop];
+}
+
+impl<T> Directions<T> {
+    /// That of one direction.
+    pub fn of(&self, direction: Direction) -> &T {
+        match direction {
+            Direction::Outgoing => &self.outgoing,
+            Direction::Incoming => &self.incoming,
+            Direction::Loop => &self.loops,
+        }
+    }
+}
+
 const NEXT: &str = "next group";
 const OUTGOING: &str = "first outgoing relationship";
 const INCOMING: &str = "first incoming relationship";

@@ -26,7 +26,7 @@ mod token;
 pub use cycle::CycleGuard;
 pub use dynamic::{Dynamic, DynamicFile, DynamicWriter};
 pub use file::{Record, RecordFile, RecordReader, RecordWriter};
-pub use group::{Directions, RelationshipGroup};
+pub use group::{Direction, Directions, RelationshipGroup};
 pub use high_limit::{HighLimit, Units};
 pub use node::{Node, NodeChain};
 pub use property::Property;

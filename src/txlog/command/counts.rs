@@ -6,6 +6,7 @@ use super::super::EntryError;
 use super::{Change, RecordFlags};
 use crate::io::bytes::Reader;
 use crate::store::id::{GroupId, LabelId, RelationshipTypeId};
+use crate::store::record::Direction;
 
 /// Command 17.
 ///
@@ -77,17 +78,6 @@ impl RelationshipCount {
         out.put_i32(LabelId::to_field(self.end));
         out.put_i64(self.delta);
     }
-}
-
-/// Direction of relationships, seen from their dense node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Direction {
-    /// The node is the start.
-    Outgoing,
-    /// The node is the end.
-    Incoming,
-    /// The node is both.
-    Loop,
 }
 
 /// Command 20, from 4.3 on.

@@ -223,12 +223,12 @@ fn boolean(field: &'static str, reader: &mut Reader<'_>) -> Result<bool, EntryEr
 
 #[cfg(test)]
 mod tests {
-    use super::counts::Direction;
     use super::dynamic::DynamicRecord;
     use super::property::PropertyOwner;
     use super::schema::{SchemaScalar, SchemaValue};
     use super::*;
     use crate::store::id::{GroupId, LabelId, NodeId, PropertyId, RelationshipId, RelationshipTypeId};
+    use crate::store::record::Direction;
 
     /// Bytes of hexadecimal text; blanks mean nothing.
     fn hex(text: &str) -> Vec<u8> {

@@ -1,0 +1,225 @@
+//! Lookup indexes: nodes by label, relationships by type.
+
+use std::cmp::Ordering;
+use std::path::Path;
+
+use super::replacement::Replacement;
+use super::{IndexError, open_existing};
+use crate::gbptree::{Change, Cursor, Layout, LayoutId, NodeFormat, Tree};
+use crate::io::disk::{Disk, SharedDisk};
+use crate::store::page_cache::PageCache;
+
+/// Entities that one entry tells of.
+pub const ENTITIES_PER_RANGE: u64 = 64;
+
+/// Keys and values of a lookup index.
+///
+/// | Offset | Size | Field of the key                                                   |
+/// |-------:|-----:|--------------------------------------------------------------------|
+/// |      0 |    4 | token: label or relationship type                                  |
+/// |      4 |    4 | range: entity / 64, low 32 bits                                    |
+/// |      8 |    2 | range, bits 32 to 47, signed                                       |
+///
+/// Order: token, then range, signed. The value is a long with a bit for each entity of the range that has the token, from
+/// the lowest bit up. Specification: gbptree 5.5.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TokenLayout;
+
+const KEY: usize = 10;
+
+impl Layout for TokenLayout {
+    fn id(&self) -> LayoutId {
+        LayoutId::named(b"LSL", 64, 0, 1)
+    }
+
+    fn format(&self) -> NodeFormat {
+        NodeFormat::Fixed { key: KEY, value: 8 }
+    }
+
+    fn compare(&self, left: &[u8], right: &[u8]) -> Ordering {
+        decode_key(left).cmp(&decode_key(right))
+    }
+
+    fn describe(&self, key: &[u8]) -> String {
+        let (token, range) = decode_key(key).unwrap_or_default();
+        format!("token {token}, range {range}")
+    }
+}
+
+/// Token and range, signed as Neo4j reads them.
+fn decode_key(key: &[u8]) -> Option<(i32, i64)> {
+    let [t0, t1, t2, t3, l0, l1, l2, l3, h0, h1] = *key.first_chunk::<KEY>()?;
+    let high = i64::from(i16::from_be_bytes([h0, h1]));
+    let low = i64::from(u32::from_be_bytes([l0, l1, l2, l3]));
+    Some((i32::from_be_bytes([t0, t1, t2, t3]), high << 32 | low))
+}
+
+fn encode_key(token: u32, range: u64) -> [u8; KEY] {
+    let [t0, t1, t2, t3] = token.to_be_bytes();
+    let [_, _, h0, h1, l0, l1, l2, l3] = range.to_be_bytes();
+    [t0, t1, t2, t3, l0, l1, l2, l3, h0, h1]
+}
+
+/// State bytes of the header; those of value indexes are others. Specification: gbptree 5.5.
+const ONLINE: u8 = 0;
+const POPULATING: u8 = 1;
+const FAILED: u8 = 2;
+
+/// What a lookup index says of itself.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
+pub enum TokenState {
+    /// It can be used.
+    Online(TokenIndex),
+    /// It was never completed, or is no tree of this kind: Neo4j builds it anew.
+    Populating,
+    /// Building it failed, with this message.
+    Failed(String),
+    /// There is no file.
+    Missing,
+}
+
+/// A lookup index that can be used.
+#[derive(Debug)]
+pub struct TokenIndex {
+    tree: Tree<TokenLayout>,
+}
+
+impl TokenIndex {
+    /// Opens a lookup index, which may come from a running database.
+    pub fn open(cache: &PageCache, disk: &dyn Disk, path: &Path) -> Result<TokenState, IndexError> {
+        let Some(file) = open_existing(disk, path)? else { return Ok(TokenState::Missing) };
+        let tree = match Tree::open(cache, file, TokenLayout) {
+            Ok(tree) => tree,
+            Err(error) if error.is_mismatch() => return Ok(TokenState::Populating),
+            Err(error) => return Err(error.into()),
+        };
+        match tree.header() {
+            [ONLINE, ..] => Ok(TokenState::Online(Self { tree })),
+            [POPULATING, ..] => Ok(TokenState::Populating),
+            [FAILED, message @ ..] => Ok(TokenState::Failed(failure(message))),
+            &[found, ..] => Err(IndexError::State { path: path.to_owned(), found }),
+            [] => Err(IndexError::Header { path: path.to_owned(), length: 0, wanted: 1 }),
+        }
+    }
+
+    /// The tree behind it.
+    pub fn tree(&self) -> &Tree<TokenLayout> {
+        &self.tree
+    }
+
+    /// Adds and removes entities of one token. `range`: entity / 64; bits: entity % 64; a bit in both is added. In the
+    /// order of token and range it is fastest.
+    pub fn change(&mut self, token: u32, range: u64, add: u64, remove: u64) -> Result<(), IndexError> {
+        self.check_range(range)?;
+        self.tree.update(&encode_key(token, range), |old| {
+            let old = old.map_or(0, decode_bits);
+            match old & !remove | add {
+                0 => Change::Remove,
+                new if new == old => Change::Keep,
+                new => Change::Put(new.to_be_bytes()),
+            }
+        })?;
+        Ok(())
+    }
+
+    fn check_range(&self, range: u64) -> Result<(), IndexError> {
+        check_range(self.tree.path(), range)
+    }
+
+    /// All entries, in the order of token and range.
+    pub fn entries(&self) -> Result<TokenEntries<'_>, IndexError> {
+        Ok(TokenEntries { path: self.tree.path(), cursor: self.tree.entries()? })
+    }
+
+    /// Makes all of it count and closes the file as clean.
+    pub fn finish(self) -> Result<(), IndexError> {
+        Ok(self.tree.finish(Some(&[ONLINE]))?)
+    }
+}
+
+/// A range has 48 bits, of which the highest is a sign.
+fn check_range(path: &Path, range: u64) -> Result<(), IndexError> {
+    if range >> 47 == 0 { Ok(()) } else { Err(IndexError::entry(path, "entity range", range as i64)) }
+}
+
+fn decode_bits(value: &[u8]) -> u64 {
+    value.first_chunk().map_or(0, |bytes| u64::from_be_bytes(*bytes))
+}
+
+/// The message of an index that failed: 2 bytes length, UTF-8.
+fn failure(header: &[u8]) -> String {
+    let message = header.split_first_chunk().map(|(length, rest)| {
+        let length = usize::from(u16::from_be_bytes(*length));
+        String::from_utf8_lossy(rest.get(..length).unwrap_or(rest)).into_owned()
+    });
+    message.unwrap_or_default()
+}
+
+/// Which entities of a range have a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenRange {
+    /// Label or relationship type.
+    pub token: u32,
+    /// Entity / 64.
+    pub range: u64,
+    /// Bit entity % 64.
+    pub entities: u64,
+}
+
+/// Reads a lookup index.
+#[derive(Debug)]
+pub struct TokenEntries<'a> {
+    path: &'a Path,
+    cursor: Cursor<'a, TokenLayout>,
+}
+
+impl TokenEntries<'_> {
+    /// The next entry; `None` at the end. Entries without entities are left out.
+    #[expect(clippy::should_implement_trait, reason = "an iterator could not stop at an error")]
+    pub fn next(&mut self) -> Result<Option<TokenRange>, IndexError> {
+        while let Some((key, value)) = self.cursor.next()? {
+            let (token, range) = decode_key(key).unwrap_or_default();
+            let entities = decode_bits(value);
+            let Ok(valid_range) = u64::try_from(range) else {
+                return Err(IndexError::entry(self.path, "entity range", range));
+            };
+            let Ok(token) = u32::try_from(token) else {
+                return Err(IndexError::entry(self.path, "token", token.into()));
+            };
+            if entities != 0 {
+                return Ok(Some(TokenRange { token, range: valid_range, entities }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Builds a lookup index from sorted entries.
+#[derive(Debug)]
+pub struct Builder {
+    tree: Replacement<TokenLayout>,
+    path: std::path::PathBuf,
+}
+
+impl Builder {
+    /// Starts a lookup index that will stand at `path`.
+    pub fn new(disk: &SharedDisk, path: &Path) -> Result<Self, IndexError> {
+        Ok(Self { tree: Replacement::start(disk, path, TokenLayout)?, path: path.to_owned() })
+    }
+
+    /// Adds an entry; they must come in the order of token and range, each once.
+    pub fn push(&mut self, entry: TokenRange) -> Result<(), IndexError> {
+        let TokenRange { token, range, entities } = entry;
+        check_range(&self.path, range)?;
+        if entities == 0 {
+            return Ok(());
+        }
+        self.tree.push(&encode_key(token, range), &entities.to_be_bytes())
+    }
+
+    /// Completes the index, says that it can be used, and puts it in its place.
+    pub fn finish(self) -> Result<(), IndexError> {
+        self.tree.finish(&[ONLINE])
+    }
+}
