@@ -6,6 +6,7 @@
 //! | [`counts`] | numbers of nodes and relationships; degrees of dense nodes |
 //! | [`statistics`] | samples of value indexes |
 //! | [`token`] | nodes by label, relationships by type |
+//! | [`value`] | values of properties: keys of the native indexes |
 //! | [`replacement`] | a tree built beside the file that it replaces |
 //!
 //! The room knows what keys and values mean, [`gbptree`](crate::gbptree) how they are stored. It knows nothing of the
@@ -17,6 +18,7 @@ pub mod id_file;
 pub mod replacement;
 pub mod statistics;
 pub mod token;
+pub mod value;
 
 pub use error::IndexError;
 

