@@ -1,6 +1,7 @@
 //! What a tree must know of its keys.
 
 use std::cmp::Ordering;
+use std::fmt::Write;
 
 use super::meta::{LayoutId, NodeFormat};
 
@@ -32,11 +33,15 @@ pub trait Layout {
 
     /// A key as reports of the structure check show it.
     fn describe(&self, key: &[u8]) -> String {
-        use std::fmt::Write;
-        key.iter().fold(String::with_capacity(2 * key.len()), |mut text, byte| {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hexadecimal(key)
     }
+}
+
+/// The bytes of a key in hexadecimal digits.
+pub fn hexadecimal(key: &[u8]) -> String {
+    key.iter().fold(String::with_capacity(2 * key.len()), |mut text, byte| {
+        // Writing into a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }

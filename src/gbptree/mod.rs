@@ -34,7 +34,7 @@ pub use builder::Builder;
 pub use check::Structure;
 pub use cursor::{Bound, Cursor, KeyValue};
 pub use error::TreeError;
-pub use layout::Layout;
+pub use layout::{Layout, hexadecimal};
 pub use meta::{LayoutId, Meta, MetaError, NodeFormat};
 pub use node::{NodeError, PointerName};
 pub use offload::OffloadError;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::value::KeyTooLong;
 use crate::gbptree::TreeError;
 use crate::io::disk::DiskError;
 use crate::store::error::StoreError;
@@ -18,6 +19,9 @@ pub enum IndexError {
     /// The records to build from could not be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A value is longer than an index can hold.
+    #[error(transparent)]
+    KeyTooLong(#[from] KeyTooLong),
     /// The header of a tree is shorter than what its user keeps there.
     #[error("{}: the header of the tree has {length} bytes where {wanted} are needed; delete the file, it can be built anew", path.display())]
     Header {
@@ -59,6 +63,11 @@ pub enum IndexError {
 }
 
 impl IndexError {
+    /// Whether the medium failed, which says nothing about the content of the file.
+    pub(super) fn is_disk(&self) -> bool {
+        matches!(self, Self::Disk(_) | Self::Tree(TreeError::Disk(_) | TreeError::Cache(_)))
+    }
+
     /// An entry that can't be.
     pub(super) fn entry(path: &Path, field: &'static str, found: i64) -> Self {
         Self::Entry { path: path.to_owned(), field, found }

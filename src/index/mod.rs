@@ -7,6 +7,8 @@
 //! | [`statistics`] | samples of value indexes |
 //! | [`token`] | nodes by label, relationships by type |
 //! | [`value`] | values of properties: keys of the native indexes |
+//! | [`lucene`] | indexes that are Lucene's: whether they are complete |
+//! | [`files`] | where all of them are, and their removal |
 //! | [`replacement`] | a tree built beside the file that it replaces |
 //!
 //! The room knows what keys and values mean, [`gbptree`](crate::gbptree) how they are stored. It knows nothing of the
@@ -14,7 +16,9 @@
 
 pub mod counts;
 mod error;
+pub mod files;
 pub mod id_file;
+pub mod lucene;
 pub mod replacement;
 pub mod statistics;
 pub mod token;

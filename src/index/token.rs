@@ -148,7 +148,7 @@ fn decode_bits(value: &[u8]) -> u64 {
 }
 
 /// The message of an index that failed: 2 bytes length, UTF-8.
-fn failure(header: &[u8]) -> String {
+pub(super) fn failure(header: &[u8]) -> String {
     let message = header.split_first_chunk().map(|(length, rest)| {
         let length = usize::from(u16::from_be_bytes(*length));
         String::from_utf8_lossy(rest.get(..length).unwrap_or(rest)).into_owned()

@@ -11,7 +11,7 @@ type State<const CELLS: usize> = [(u8, u8); CELLS];
 
 /// A cell is numbered with one bit per dimension, the first dimension's the highest. `cells` has them in the order in
 /// which the curve comes through, `states` the state that goes on in each.
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler")]
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "evaluated by the compiler")]
 const fn inverse<const STATES: usize, const CELLS: usize>(
     cells: [[u8; CELLS]; STATES],
     states: [[u8; CELLS]; STATES],
@@ -85,7 +85,8 @@ impl Extent {
         let scale = cells / (max - min);
         let size = (max - min) / cells;
         let value = coordinate.min(max).max(min);
-        if value - min == max - min {
+        // Not less: at the end of the range, or of an empty one.
+        if value - min >= max - min {
             return (1 << level) - 1;
         }
         let cell = ((value - min) * scale) as i64;
@@ -154,20 +155,27 @@ mod tests {
 
     #[test]
     fn the_curve_comes_through_every_cell_once() {
-        let grid = |extent: f64| Extent { min: 0.0, max: extent };
-        let neighbours = |places: Vec<(i64, Vec<f64>)>| {
-            let mut places = places;
-            places.sort_by_key(|(place, _)| *place);
-            for pair in places.windows(2) {
-                let distance: f64 = pair[0].1.iter().zip(&pair[1].1).map(|(a, b)| (a - b).abs()).sum();
-                assert!((distance - 1.0).abs() < 1e-9, "{pair:?}");
+        let centers = |count: u32| (0..count).map(|cell| f64::from(cell) + 0.5);
+        let plane = [Extent { min: 0.0, max: 16.0 }; 2];
+        let mut cells: Vec<(i64, [f64; 2])> = Vec::new();
+        for x in centers(16) {
+            cells.extend(centers(16).map(|y| (place(&plane, &[x, y]) >> (BITS - 8), [x, y])));
+        }
+        cells.sort_by_key(|(place, _)| *place);
+        assert!(cells.iter().map(|(place, _)| *place).eq(0..256));
+        // From each to one of its neighbours.
+        for pair in cells.windows(2) {
+            let [(_, from), (_, to)] = pair else { panic!("two") };
+            assert!(((from[0] - to[0]).abs() + (from[1] - to[1]).abs() - 1.0).abs() < 1e-9, "{pair:?}");
+        }
+        let space = [Extent { min: 0.0, max: 8.0 }; 3];
+        let mut places = Vec::new();
+        for x in centers(8) {
+            for y in centers(8) {
+                places.extend(centers(8).map(|z| place(&space, &[x, y, z]) >> (BITS - 9)));
             }
-        };
-        let plane = (0..256).map(|n| vec![f64::from(n % 16) + 0.5, f64::from(n / 16) + 0.5]);
-        neighbours(plane.map(|at| (place(&[grid(16.0); 2], &at), at)).collect());
-        let space = (0..512)
-            .map(|n| vec![f64::from(n % 8), f64::from(n / 8 % 8), f64::from(n / 64)])
-            .map(|at| at.into_iter().map(|x| x + 0.5).collect::<Vec<_>>());
-        neighbours(space.map(|at| (place(&[grid(8.0); 3], &at), at)).collect());
+        }
+        places.sort_unstable();
+        assert!(places.into_iter().eq(0..512));
     }
 }

@@ -144,7 +144,9 @@ impl Slots<'_> {
                 let system = points.first().map(|point| encode_crs(point.crs()));
                 self.out.extend_from_slice(&system.unwrap_or_default());
                 self.length(points.len())?;
-                points.iter().for_each(|point| self.point(point));
+                for point in points {
+                    self.point(point);
+                }
                 Ok(())
             }
             Array::Date(values) => self.elements(ValueType::Date, values, |slots, day| slots.long(*day)),
@@ -183,7 +185,9 @@ impl Slots<'_> {
         self.out.push(ValueType::Number.array_id());
         self.out.push(kind);
         self.length(values.len())?;
-        values.iter().for_each(|value| self.out.extend_from_slice(&bytes(value)));
+        for value in values {
+            self.out.extend_from_slice(&bytes(value));
+        }
         Ok(())
     }
 
@@ -195,7 +199,9 @@ impl Slots<'_> {
     ) -> Result<(), KeyTooLong> {
         self.out.push(of.array_id());
         self.length(values.len())?;
-        values.iter().for_each(|value| write(self, value));
+        for value in values {
+            write(self, value);
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use super::slot::{self, KeyKind};
 use super::{decode_key, separator};
-use crate::gbptree::{Layout, LayoutId, NodeFormat};
+use crate::gbptree::{Layout, LayoutId, NodeFormat, hexadecimal};
 use crate::store::schema::{IndexProvider, RuleKind, SchemaRule};
 
 /// The keys of one index; there are no values behind them. Specification: gbptree 5.1, indexes 3, 4.
@@ -87,7 +87,7 @@ impl Layout for ValueLayout {
         match decode_key(self.keys, self.slots(), key) {
             Ok((entity, values)) => format!("{values:?},entityId={}", entity.cast_signed()),
             // Cut texts of separators too.
-            Err(_) => key.iter().map(|byte| format!("{byte:02x}")).collect(),
+            Err(_) => hexadecimal(key),
         }
     }
 }

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`encode_key`], [`decode_key`] | values as keys and back |
 //! | [`ValueLayout`] | the order of keys, and what parts them in internal nodes |
+//! | [`ValueState`], [`Builder`] | the file |
 //! | [`SpatialSettings`] | where points lie on the space-filling curve |
 //!
 //! Specification: indexes 1 to 6.
@@ -12,6 +13,7 @@
 mod curve;
 mod decode;
 mod encode;
+mod file;
 mod layout;
 mod number;
 mod separator;
@@ -25,6 +27,7 @@ mod zone;
 
 pub use decode::decode_key;
 pub use encode::{KeyTooLong, MAX_KEY, encode_key};
+pub use file::{Builder, ValueState};
 pub use layout::ValueLayout;
 pub use slot::KeyKind;
 pub use spatial::SpatialSettings;

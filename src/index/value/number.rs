@@ -54,7 +54,7 @@ fn integer_and_double(integer: i64, double: f64) -> Ordering {
     let below = double.floor() as i64;
     if double.abs() < TWO_TO_53 {
         // What is printed lies between the same two integers.
-        let fraction = if below as f64 == double { Ordering::Equal } else { Ordering::Less };
+        let fraction = if (below as f64) < double { Ordering::Less } else { Ordering::Equal };
         return integer.cmp(&below).then(fraction);
     }
     let printed = printed(below.unsigned_abs());

@@ -445,16 +445,19 @@ impl ArrayHead {
 /// What is left of both keys when all before is equal.
 type Rest<'a> = (&'a [u8], &'a [u8]);
 
+/// A part of a key and what is behind it; `None`: it can't be read.
+type Read<'a, T> = Option<(T, &'a [u8])>;
+
 /// Compares the next part of two keys. What can't be read comes behind all that can, in the order of its bytes up to the
 /// end of the key: so the order is total whatever is in a file. `Err`: the parts differ.
 #[inline]
 fn decide<'a, T>(
     left: &'a [u8],
     right: &'a [u8],
-    read: (Option<(T, &'a [u8])>, Option<(T, &'a [u8])>),
+    (left_read, right_read): (Read<'a, T>, Read<'a, T>),
     compare: impl FnOnce(&T, &T) -> Ordering,
 ) -> Result<Rest<'a>, Ordering> {
-    let (order, rest): (_, Rest<'a>) = match &read {
+    let (order, rest): (_, Rest<'a>) = match (&left_read, &right_read) {
         (Some((l, left_rest)), Some((r, right_rest))) => (compare(l, r), (left_rest, right_rest)),
         (Some(_), None) => (Ordering::Less, (&[], &[])),
         (None, Some(_)) => (Ordering::Greater, (&[], &[])),

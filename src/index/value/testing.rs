@@ -35,6 +35,11 @@ pub fn doubles() -> impl Strategy<Value = f64> {
     ]
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "infinities are wanted too")]
+fn floats() -> impl Strategy<Value = f32> {
+    doubles().prop_map(|double| double as f32)
+}
+
 pub fn longs() -> impl Strategy<Value = i64> {
     prop_oneof![
         any::<i64>(),
@@ -103,7 +108,7 @@ pub fn values() -> impl Strategy<Value = Value> {
         any::<i16>().prop_map(Value::Short),
         any::<i32>().prop_map(Value::Int),
         longs().prop_map(Value::Long),
-        doubles().prop_map(|double| Value::Float(double as f32)),
+        floats().prop_map(Value::Float),
         doubles().prop_map(Value::Double),
         characters().prop_map(Value::Char),
         texts().prop_map(Value::String),
@@ -129,7 +134,7 @@ fn arrays() -> impl Strategy<Value = Array> {
         few(any::<i16>()).prop_map(Array::Short),
         few(any::<i32>()).prop_map(Array::Int),
         few(longs()).prop_map(Array::Long),
-        few(doubles().prop_map(|double| double as f32)).prop_map(Array::Float),
+        few(floats()).prop_map(Array::Float),
         few(doubles()).prop_map(Array::Double),
         few(characters()).prop_map(Array::Char),
         few(texts()).prop_map(Array::String),

@@ -118,8 +118,8 @@ mod tests {
         assert_eq!(offset(stockholm, 1_593_561_600), Some(7200));
         // A summer far behind all known transitions.
         assert_eq!(offset(stockholm, 1_593_561_600 + 1000 * CYCLE), Some(7200));
-        // Before zones: the local time of the city, which is not that of Berlin.
-        assert_eq!(offset(stockholm, -5_000_000_000), Some(4332));
+        // Before zones: the local time of Berlin, whose rules the zone shares today, as in Java.
+        assert_eq!(offset(stockholm, -5_000_000_000), Some(3208));
     }
 
     #[test]
@@ -153,6 +153,6 @@ mod tests {
         assert_eq!(ZoneField(0x0100_00af).zone(), Zone::Named(zone("Europe/Stockholm")));
         assert_eq!(ZoneField(0x0100_ffff).zone(), Zone::Offset(0));
         let old = ZoneId::new(58).unwrap();
-        assert_eq!(ZoneField::of_named(old), ZoneField(0x0100_0000 | 583));
+        assert_eq!(ZoneField::of_named(old), ZoneField(0x0100_0247));
     }
 }
