@@ -12,11 +12,12 @@
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
 //! | [`txlog`] | transaction logs and checkpoints: entries, commands, files |
 //! | [`store`] | a database directory: file names, metadata store, records, values, tokens, schema rules, page cache |
+//! | [`consistency`] | the consistency check: one file per checked thing, the report, its words |
 //! | [`index`] | what is stored in trees and beside them: free ids, counts, statistics, indexes |
 //! | [`gbptree`] | the generation-aware B+ tree file: meta, state, nodes, free list, cursor, writer, builder, check |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
-//! Data goes down once: `cli → backup, serve → catchup → txlog, index → gbptree, store → io`; `config` and `tls` stand beside.
+//! Data goes down once: `cli → backup, serve → catchup, consistency → txlog, index → gbptree, store → io`; `config` and `tls` stand beside.
 //! `docs/architecture.md` tells the why.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -24,6 +25,7 @@ pub mod backup;
 pub mod catchup;
 pub mod cli;
 pub mod config;
+pub mod consistency;
 pub mod gbptree;
 pub mod index;
 pub mod io;

@@ -5,6 +5,7 @@ mod arguments;
 mod backup;
 mod catchup;
 mod configuration;
+mod consistency;
 mod console;
 mod fuzz_messages;
 mod gbptree;

@@ -1,6 +1,7 @@
 //! The structure check: whether every page of a tree is where it belongs. It changes nothing.
 
 use std::cmp::Ordering;
+use std::fmt::Write;
 use std::rc::Rc;
 
 use super::error::{OnPage, TreeError};
@@ -38,6 +39,7 @@ impl<L: Layout> Tree<L> {
             tree: self,
             seen: vec![0; words],
             rightmost: Vec::new(),
+            visits_left: self.state.last_id.saturating_add(1).saturating_mul(2),
             structure: Structure::default(),
             report,
         };
@@ -78,6 +80,8 @@ struct Check<'a, L> {
     seen: Vec<u64>,
     /// Of each level the last node so far, and where its right sibling is said to be.
     rightmost: Vec<Option<(Neighbour, Target)>>,
+    /// Nodes that may still be visited.
+    visits_left: u64,
     structure: Structure,
     report: &'a mut dyn FnMut(Inconsistency),
 }
@@ -228,16 +232,18 @@ impl<L: Layout> Check<'_, L> {
     /// Checks a node; returns how many children are to be visited.
     fn visit(&mut self, visit: &Visit, parents: &[Parent]) -> Result<usize, TreeError> {
         let id = visit.id;
-        let first = id >= FIRST_USABLE && self.mark(id);
+        if id >= FIRST_USABLE {
+            self.mark(id);
+        }
         if parents.iter().any(|parent| parent.visit.id == id) {
-            let parents = parents.iter().map(|parent| parent.visit.id).collect();
-            (self.report)(Inconsistency::Circular { node: id, parents });
+            let (range, level) = (self.ranges(parents, visit), parents.len());
+            (self.report)(Inconsistency::Circular { node: id, level, range });
             return Ok(0);
         }
-        if id >= FIRST_USABLE && !first {
-            // Reported; what is below it was or will be visited from elsewhere.
-            return Ok(0);
-        }
+        // A page that is met twice is gone through twice, as Neo4j does it, but not without end: pages that lead to the
+        // same page level after level would be met more often than there are pages.
+        let Some(left) = self.visits_left.checked_sub(1) else { return Ok(0) };
+        self.visits_left = left;
         let page = self.tree.pages.read(id)?;
         let [page_type, node_type] = *page::array(&page, 0).on(&self.tree.pages.path, id)?;
         if page_type != page_type::TREE_NODE || id < FIRST_USABLE {
@@ -266,6 +272,7 @@ impl<L: Layout> Check<'_, L> {
         let header = sane.filter(fits).map(|count| NodeHeader { kind, generation, count });
         let mut whole = header.is_some();
         if let Some(header) = header {
+            self.check_keys(visit, &page, header, parents)?;
             if let Body::Dynamic(dynamic) = &self.tree.body {
                 let found = dynamic.contradictions(&page, header).on(&self.tree.pages.path, id)?;
                 if !found.is_empty() {
@@ -273,7 +280,6 @@ impl<L: Layout> Check<'_, L> {
                     (self.report)(Inconsistency::Contradictions { node: id, found });
                 }
             }
-            self.check_keys(visit, &page, header, parents)?;
         }
         if visit.pointer_generation < i64::from(generation) {
             (self.report)(Inconsistency::PointerOlderThanNode {
@@ -303,6 +309,23 @@ impl<L: Layout> Check<'_, L> {
         }
     }
 
+    /// The keys that are possible in a node, a line for each level above it: the page there, and what it lets through.
+    fn ranges(&self, parents: &[Parent], visit: &Visit) -> String {
+        let limit = |limit: &Limit| match limit {
+            Some(key) => self.tree.layout.describe(key),
+            None => "null".to_owned(),
+        };
+        let way = parents.iter().map(|parent| &parent.visit).chain([visit]);
+        let mut text = String::from("level: -1 {-1} null ≤ key < null");
+        for (level, visit) in way.skip(1).enumerate() {
+            let parent = visit.pointer.map_or(0, |(parent, _)| parent);
+            let (from, to) = (limit(&visit.from), limit(&visit.to));
+            // Writing into a string can't fail.
+            let _ = write!(text, "\nlevel: {level} {{{parent}}} {from} ≤ key < {to}");
+        }
+        text
+    }
+
     /// Keys must increase and lie between those that lead here; their offload pages are in use.
     fn check_keys(
         &mut self,
@@ -313,7 +336,6 @@ impl<L: Layout> Check<'_, L> {
     ) -> Result<(), TreeError> {
         let (tree, id) = (self.tree, visit.id);
         let mut before: Vec<u8> = Vec::new();
-        let mut out_of_order = false;
         for position in 0..header.count {
             let entry = tree.body.entry(page, header.kind, position).on(&tree.pages.path, id)?;
             if let Entry::Offloaded(offload) = entry
@@ -333,32 +355,19 @@ impl<L: Layout> Check<'_, L> {
             if !readable {
                 return Err(tree.out_of_order(id));
             }
-            out_of_order |= !increases;
+            if !increases {
+                (self.report)(Inconsistency::KeysOutOfOrder { page: id });
+            }
             if !inside {
-                let limit = |limit: &Limit| match limit {
-                    Some(key) => tree.layout.describe(key),
-                    None => "null".to_owned(),
-                };
-                let line = |(level, visit): (usize, &Visit)| {
-                    format!(
-                        "level: {level} {{{}}} {} ≤ key < {}",
-                        visit.id,
-                        limit(&visit.from),
-                        limit(&visit.to)
-                    )
-                };
-                let way = parents.iter().map(|parent| &parent.visit).chain([visit]);
+                let range = self.ranges(parents, visit);
                 (self.report)(Inconsistency::KeyOutsideRange {
-                    range: way.enumerate().map(line).collect::<Vec<_>>().join("\n"),
+                    range,
                     key: tree.layout.describe(&before),
                     position,
                     count: header.count,
                     page: id,
                 });
             }
-        }
-        if out_of_order {
-            (self.report)(Inconsistency::KeysOutOfOrder { page: id });
         }
         Ok(())
     }
@@ -378,9 +387,9 @@ impl<L: Layout> Check<'_, L> {
             self.rightmost.resize(level + 1, None);
         }
         let before = self.rightmost.get_mut(level).and_then(|place| place.replace((node, right)));
-        let nothing = (Neighbour { page: 0, generation: 0 }, Target { page: id, generation });
+        let nothing = (Neighbour { page: 0, generation: 0 }, Target { page: 0, generation: 0 });
         let (neighbour, leads_to) = before.unwrap_or(nothing);
-        if left.page != neighbour.page || leads_to.page != id {
+        if left.page != neighbour.page || before.is_some() && leads_to.page != id {
             (self.report)(Inconsistency::SiblingsMisaligned {
                 left: neighbour,
                 leads_to,

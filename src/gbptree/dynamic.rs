@@ -348,19 +348,20 @@ impl Dynamic {
         let slots_end = Self::slot_offset(header.kind, header.count);
         let alloc_offset = usize::from(page::u16_at(page, ALLOC_OFFSET)?);
         let dead = usize::from(page::u16_at(page, DEAD_SPACE)?);
-        let (mut lowest, mut live) = (self.page_size, slots_end - SLOTS);
-        for position in 0..header.count {
-            let (offset, prefix) = self.locate(page, header.kind, position)?;
-            lowest = lowest.min(offset);
-            live += prefix.total();
-        }
+        let lowest = (0..header.count)
+            .filter_map(|position| self.locate(page, header.kind, position).ok())
+            .fold(self.page_size, |lowest, (offset, _)| lowest.min(offset));
         let misplaced = alloc_offset < self.page_size && page.get(alloc_offset) == Some(&0);
         // Live and removed entries lie side by side up to the end of the page.
-        let mut end = alloc_offset;
-        while !misplaced && end < self.page_size {
-            end += Prefix::decode(page, end)?.total();
+        let (mut live, mut at) = (slots_end - SLOTS, alloc_offset);
+        while !misplaced && at < self.page_size {
+            let Ok(prefix) = Prefix::decode(page, at) else { break };
+            if !prefix.removed {
+                live += prefix.total();
+            }
+            at += prefix.total();
         }
-        let alloc = alloc_offset.saturating_sub(slots_end);
+        let alloc = alloc_offset as i64 - slots_end as i64;
         let total = self.page_size - SLOTS;
         let mut found = Vec::new();
         if alloc_offset < slots_end {
@@ -368,7 +369,7 @@ impl Dynamic {
                 "Overlap between offsetArray and allocSpace, offsetArray={slots_end}, allocOffset={alloc_offset}"
             ));
         }
-        if live + dead + alloc != total || !misplaced && end != self.page_size {
+        if live as i64 + dead as i64 + alloc != total as i64 {
             found.push(format!(
                 "Space areas did not sum to total space; activeSpace={live}, deadSpace={dead}, \
                  allocSpace={alloc}, totalSpace={total}"

@@ -56,7 +56,7 @@ pub enum Inconsistency {
     /// More keys than a node holds, or less than none.
     InsaneKeyCount { page: u64, count: i32 },
     /// A node is below itself.
-    Circular { node: u64, parents: Vec<u64> },
+    Circular { node: u64, level: usize, range: String },
     /// The check could not go on.
     Exception(String),
 }
@@ -131,13 +131,11 @@ impl fmt::Display for Inconsistency {
             Self::InsaneKeyCount { page, count } => {
                 writeln!(f, "Unexpected keyCount on pageId {page}, keyCount={count}.")
             }
-            Self::Circular { node, parents } => {
-                writeln!(f, "Circular reference, child tree node found among parent nodes. Parents:")?;
-                for (level, parent) in parents.iter().enumerate() {
-                    writeln!(f, "level: {level}, pageId: {parent},")?;
-                }
-                writeln!(f, "level: {}, pageId: {node}.", parents.len())
-            }
+            Self::Circular { node, level, range } => writeln!(
+                f,
+                "Circular reference, child tree node found among parent nodes. Parents:\n{range},\n\
+                 level: {level}, pageId: {node}."
+            ),
             Self::Exception(cause) => write!(f, "Caught exception during consistency check: {cause}"),
         }
     }

@@ -33,7 +33,7 @@ impl Layout for CountsLayout {
 
     fn describe(&self, key: &[u8]) -> String {
         let StoredKey { kind, first, second } = StoredKey::decode(key).unwrap_or_default();
-        format!("type {kind}, first {first}, second {second}")
+        format!("CountsKey[type:{kind}, first:{first}, second:{second}]")
     }
 }
 

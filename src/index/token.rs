@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::replacement::Replacement;
 use super::{IndexError, open_existing};
-use crate::gbptree::{Change, Cursor, Layout, LayoutId, NodeFormat, Tree};
+use crate::gbptree::{Bound, Change, Cursor, Layout, LayoutId, NodeFormat, Tree};
 use crate::io::disk::{Disk, SharedDisk};
 use crate::store::page_cache::PageCache;
 
@@ -132,11 +132,21 @@ impl TokenIndex {
         Ok(TokenEntries { path: self.tree.path(), cursor: self.tree.entries()? })
     }
 
+    /// The entries of one token for these ranges of entities. `ranges`: entity / 64.
+    pub fn range(&self, token: u32, ranges: std::ops::Range<u64>) -> Result<TokenEntries<'_>, IndexError> {
+        let [from, to] = [ranges.start, ranges.end].map(|range| encode_key(token, range.min(MAX_RANGE)));
+        let cursor = self.tree.range(Bound::Key(&from), Bound::Key(&to))?;
+        Ok(TokenEntries { path: self.tree.path(), cursor })
+    }
+
     /// Makes all of it count and closes the file as clean.
     pub fn finish(self) -> Result<(), IndexError> {
         Ok(self.tree.finish(Some(&[ONLINE]))?)
     }
 }
+
+/// The greatest number of a range that can be stored.
+const MAX_RANGE: u64 = (1 << 47) - 1;
 
 /// A range has 48 bits, of which the highest is a sign.
 fn check_range(path: &Path, range: u64) -> Result<(), IndexError> {

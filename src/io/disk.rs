@@ -45,6 +45,10 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn create(&self, path: &Path, mode: u32) -> Result<Box<dyn DiskFile>, DiskError>;
     /// Opens an existing file for reading and writing; a symbolic link is an error.
     fn open(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError>;
+    /// Opens an existing file for reading only; a symbolic link is an error.
+    fn open_to_read(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
+        self.open(path)
+    }
     /// Creates one directory; its parent must exist.
     fn create_dir(&self, path: &Path) -> Result<(), DiskError>;
     /// Forces the entries of a directory.
@@ -134,6 +138,13 @@ impl Disk for OsDisk {
     fn open(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
         let mut options = OpenOptions::new();
         options.read(true).write(true).custom_flags(no_follow());
+        let file = options.open(path).map_err(|source| DiskError::new("open", path, source))?;
+        Ok(Box::new(OsFile { file, path: path.to_owned() }))
+    }
+
+    fn open_to_read(&self, path: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
+        let mut options = OpenOptions::new();
+        options.read(true).custom_flags(no_follow());
         let file = options.open(path).map_err(|source| DiskError::new("open", path, source))?;
         Ok(Box::new(OsFile { file, path: path.to_owned() }))
     }

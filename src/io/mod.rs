@@ -5,4 +5,5 @@ pub mod bytes;
 pub mod disk;
 pub mod filesystem;
 pub mod lock;
+pub mod read_only;
 pub mod sort;

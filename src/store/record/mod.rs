@@ -32,7 +32,7 @@ pub use node::{Node, NodeChain};
 pub use property::Property;
 pub use relationship::{ChainLink, Previous, Relationship};
 pub use schema::SchemaRecord;
-pub use slots::Slots;
+pub use slots::{SlotReader, Slots};
 pub use token::{PropertyKeyToken, Token};
 
 use crate::store::error::Malformed;

@@ -81,7 +81,8 @@ impl Property {
         })
     }
 
-    fn words(&self) -> &[u64] {
+    /// The words of its properties, in their order.
+    pub fn words(&self) -> &[u64] {
         self.words.get(..self.used).unwrap_or_default()
     }
 }

@@ -53,6 +53,16 @@ impl Slots {
         self.first
     }
 
+    /// Bytes of a slot.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Slots in a page.
+    pub fn per_page(&self) -> u64 {
+        self.per_page
+    }
+
     /// An error of a record of this file.
     pub fn malformed(&self, id: u64, source: Malformed) -> StoreError {
         StoreError::Record { path: self.file.file().path().to_owned(), id, source }
@@ -105,7 +115,7 @@ impl Slots {
     }
 
     /// A reader of slots.
-    pub(super) fn reader(&self) -> SlotReader<'_> {
+    pub fn reader(&self) -> SlotReader<'_> {
         SlotReader { slots: self, held: None }
     }
 
@@ -122,14 +132,14 @@ impl fmt::Debug for Slots {
 }
 
 /// Reads slots; holds the page of the last one, so neighbours cost no look-up.
-pub(super) struct SlotReader<'a> {
+pub struct SlotReader<'a> {
     slots: &'a Slots,
     held: Option<(u64, PageRef<'a>)>,
 }
 
 impl SlotReader<'_> {
     /// The bytes of a slot; `None` behind the end of the file.
-    pub(super) fn slot(&mut self, id: u64) -> Result<Option<&[u8]>, StoreError> {
+    pub fn slot(&mut self, id: u64) -> Result<Option<&[u8]>, StoreError> {
         let (page, offset) = self.slots.locate(id);
         if self.held.as_ref().is_none_or(|(held, _)| *held != page) {
             // Let go first: whoever holds one page while waiting for another may wait for ever.
@@ -140,8 +150,14 @@ impl SlotReader<'_> {
     }
 
     /// Lets go of the page.
-    pub(super) fn release(&mut self) {
+    pub fn release(&mut self) {
         self.held = None;
+    }
+}
+
+impl fmt::Debug for SlotReader<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SlotReader").field("slots", self.slots).finish_non_exhaustive()
     }
 }
 

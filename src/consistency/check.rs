@@ -1,0 +1,322 @@
+//! The whole of a check.
+
+use std::path::{Path, PathBuf};
+
+use super::catalogue as c;
+use super::context::Context;
+use super::counts::{self, CountsTree};
+use super::dynamic_store;
+use super::error::CheckError;
+use super::fingerprint::Mixer;
+use super::groups;
+use super::ids::HighIds;
+use super::indexes::Indexes;
+use super::mandatory::Mandatory;
+use super::node_table::{LabelSets, NodeTable};
+use super::observed::Observed;
+use super::options::CheckOptions;
+use super::plan::Plan;
+use super::preconditions;
+use super::progress::{Advance, CheckPart, CheckProgress, Entries};
+use super::property_store;
+use super::report::{Level, Reporter};
+use super::rules;
+use super::summary::{RecordType, Summary};
+use super::text::TokenKind;
+use super::token_claims::TokenClaims;
+use super::{chains, nodes, relationships, schema, token_index, tokens, trees};
+use crate::index::id_file::IdLayout;
+use crate::index::statistics::StatisticsLayout;
+use crate::io::disk::SharedDisk;
+use crate::io::read_only::ReadOnly;
+use crate::store::format::Family;
+use crate::store::layout::{COUNTS, DEGREES, DatabaseLayout, INDEX_STATISTICS, RecordStore};
+use crate::store::neostore::{Field, Neostore};
+use crate::store::page_cache::PageCache;
+use crate::store::stores::Stores;
+
+/// A check of a database that nobody uses.
+#[derive(Clone, Debug)]
+pub struct Check {
+    /// Where the database is.
+    pub layout: DatabaseLayout,
+    /// The file system. Only the report is written.
+    pub disk: SharedDisk,
+    /// What is to be checked.
+    pub options: CheckOptions,
+    /// Bytes for pages that are not read in their order.
+    pub page_cache: u64,
+    /// Threads that work at the same time.
+    pub threads: usize,
+}
+
+/// How a check ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// The numbers.
+    pub summary: Summary,
+    /// The report, if there was anything to say.
+    pub report: Option<PathBuf>,
+}
+
+impl Verdict {
+    /// Whether nothing is wrong. Warnings, generic errors and what Neo4j's checker does not look at do not count.
+    pub fn is_consistent(&self) -> bool {
+        self.summary.is_consistent()
+    }
+}
+
+impl Check {
+    /// Checks the database. An error means that the check could not be made or not to its end.
+    pub fn run(&self, progress: &dyn CheckProgress) -> Result<Verdict, CheckError> {
+        preconditions::exists(&self.layout)?;
+        preconditions::is_recovered(&self.layout)?;
+        let entries = Entries(progress);
+        let report = Reporter::new(
+            SharedDisk::clone(&self.disk),
+            &self.options.report_directory,
+            self.options.extra,
+            &entries,
+        );
+        let done = self.check(&report, progress);
+        let (summary, report) = report.finish(done.is_ok())?;
+        done?;
+        Ok(Verdict { summary, report })
+    }
+
+    fn check(&self, report: &Reporter<'_>, progress: &dyn CheckProgress) -> Result<(), CheckError> {
+        let neostore = Neostore::read(&self.layout.neostore())?;
+        let Ok(store_id) = neostore.store_id() else {
+            let message = format!(
+                "The metadata store does not say which format the store has: nothing else was checked.\nFile: {}.",
+                self.layout.neostore().display()
+            );
+            report.lines(Level::Error, RecordType::NeoStore, &message);
+            return Ok(());
+        };
+        let family = match Family::of(store_id.version) {
+            Ok(family) => family,
+            Err(error) => {
+                let message = format!(
+                    "{error}: nothing else was checked.\nFile: {}.",
+                    self.layout.neostore().display()
+                );
+                report.lines(Level::Error, RecordType::NeoStore, &message);
+                return Ok(());
+            }
+        };
+        let disk = ReadOnly::new(SharedDisk::clone(&self.disk));
+        let cache = PageCache::new(self.page_cache);
+        let stores = Stores::open(&cache, &disk, &self.layout, family)?;
+        let high = HighIds::read(&self.layout, &disk, &cache, &stores, report)?;
+        let opened = Opened {
+            check: self,
+            plan: Plan::of(&self.options),
+            disk: &disk,
+            cache: &cache,
+            stores: &stores,
+            high: &high,
+            report,
+            last: neostore.get(Field::LastTransactionId).unwrap_or_default(),
+        };
+        opened.run(progress)
+    }
+}
+
+/// An open store.
+struct Opened<'a> {
+    check: &'a Check,
+    plan: Plan,
+    disk: &'a ReadOnly,
+    cache: &'a PageCache,
+    stores: &'a Stores,
+    high: &'a HighIds,
+    report: &'a Reporter<'a>,
+    /// The last committed transaction.
+    last: i64,
+}
+
+impl Opened<'_> {
+    fn run(&self, progress: &dyn CheckProgress) -> Result<(), CheckError> {
+        let read = |kind| tokens::read(self.stores, self.high, kind, self.report);
+        let keys = read(TokenKind::PropertyKey)?;
+        let (labels, types) = (read(TokenKind::Label)?, read(TokenKind::RelationshipType)?);
+        let rules = rules::read_all(self.stores, self.high, &keys)?;
+        let counts = self.open_counts(COUNTS, self.plan.counts_store, c::COUNTS_UNUSABLE)?;
+        let degrees = self.open_counts(DEGREES, self.plan.degrees_store, c::DEGREES_UNUSABLE)?;
+        let mut indexes = Indexes::open(&self.check.layout, self.disk, self.cache, &rules)?;
+        if self.plan.structure {
+            self.check_structure(progress, counts.as_ref(), degrees.as_ref(), &mut indexes)?;
+        }
+        let total = self.high.nodes + self.high.relationships + self.high.groups;
+        let advance = Advance::begin(progress, CheckPart::Contents, total);
+        let mandatory = Mandatory::of(rules.iter().filter_map(|record| record.rule.as_ref().ok()));
+        let context = Context {
+            stores: self.stores,
+            high: self.high,
+            report: self.report,
+            plan: self.plan,
+            threads: self.check.threads.max(1),
+            labels,
+            types,
+            keys,
+            mandatory,
+            advance,
+        };
+        schema::check(&context, &rules, &indexes.states)?;
+        for kind in [TokenKind::PropertyKey, TokenKind::Label, TokenKind::RelationshipType] {
+            tokens::check(self.stores, self.high, kind, self.report)?;
+        }
+        if self.plan.graph {
+            check_graph(&context, counts.as_ref(), &indexes)?;
+        }
+        context.advance.end();
+        Ok(())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.check.layout.database.join(name)
+    }
+
+    fn open_counts(
+        &self,
+        name: &str,
+        wanted: bool,
+        unusable: &'static str,
+    ) -> Result<Option<CountsTree>, CheckError> {
+        if !wanted {
+            return Ok(None);
+        }
+        let tree = counts::open(self.cache, self.disk, &self.path(name), self.last)?;
+        if tree.is_none() {
+            self.report.generic(unusable);
+        }
+        Ok(tree)
+    }
+
+    fn check_structure(
+        &self,
+        progress: &dyn CheckProgress,
+        counts: Option<&CountsTree>,
+        degrees: Option<&CountsTree>,
+        indexes: &mut Indexes,
+    ) -> Result<(), CheckError> {
+        let id_files: Vec<_> = RecordStore::ALL.into_iter().filter_map(RecordStore::id_file_name).collect();
+        let lookups = usize::from(indexes.labels.is_some()) + usize::from(indexes.types.is_some());
+        let total = 3 + id_files.len() + lookups + indexes.properties.len();
+        let advance = Advance::begin(progress, CheckPart::Structure, total as u64);
+        let files = (self.disk as &dyn crate::io::disk::Disk, self.cache);
+        let statistics = self.path(INDEX_STATISTICS);
+        trees::open_and_check(
+            self.report,
+            RecordType::IndexStatistics,
+            files,
+            &statistics,
+            StatisticsLayout,
+        )?;
+        advance.by(1);
+        if let Some(tree) = counts {
+            trees::check(self.report, RecordType::Counts, tree)?;
+        }
+        advance.by(1);
+        if let Some(tree) = degrees {
+            trees::check(self.report, RecordType::RelationshipGroup, tree)?;
+        }
+        advance.by(1);
+        for name in &id_files {
+            self.check_id_file(&self.path(name))?;
+            advance.by(1);
+        }
+        if let Some(index) = &indexes.labels {
+            trees::check(self.report, RecordType::LabelScanDocument, index.tree())?;
+            advance.by(1);
+        }
+        if let Some(index) = &indexes.types {
+            trees::check(self.report, RecordType::RelationshipTypeScanDocument, index.tree())?;
+            advance.by(1);
+        }
+        // A damaged index is not compared with the store.
+        let mut sound = Vec::new();
+        for index in std::mem::take(&mut indexes.properties) {
+            let is_sound = match &index.tree {
+                Some(tree) => trees::check(self.report, RecordType::Index, tree)?,
+                None => true,
+            };
+            if is_sound {
+                sound.push(index);
+            }
+            advance.by(1);
+        }
+        indexes.properties = sound;
+        advance.end();
+        Ok(())
+    }
+
+    /// An id file that can't be opened was reported when its high id was read.
+    fn check_id_file(&self, path: &Path) -> Result<(), CheckError> {
+        trees::open_and_check(self.report, RecordType::IdStore, (self.disk, self.cache), path, IdLayout)?;
+        Ok(())
+    }
+}
+
+/// Records, lookup indexes and counts: one pass over everything, and more where that finds something.
+fn check_graph(
+    context: &Context<'_>,
+    counts: Option<&CountsTree>,
+    indexes: &Indexes,
+) -> Result<(), CheckError> {
+    let (stores, threads) = (context.stores, context.threads);
+    let mixer = Mixer::new();
+    let strings = dynamic_store::verify(&stores.strings, false, threads, mixer)?;
+    let arrays = dynamic_store::verify(&stores.arrays, true, threads, mixer)?;
+    let mut heads = property_store::verify(context, &strings, &arrays, mixer)?;
+    heads.sound &= strings.sound && arrays.sound;
+    drop((strings, arrays));
+    let slots = stores.nodes.slots();
+    let table = NodeTable::new(context.high.nodes, slots.file().pages().saturating_mul(slots.per_page()));
+    let sets = LabelSets::new();
+    let claims = TokenClaims::new(mixer);
+    let nodes = nodes::verify(context, &table, &sets, &heads, &claims, mixer)?;
+    let properties = !nodes.properties_are_sound || context.mandatory.of_nodes();
+    if !nodes.labels_are_sound || properties {
+        nodes::explain(context, nodes::Explain { labels: !nodes.labels_are_sound, properties })?;
+    }
+    if let Some(index) = &indexes.labels {
+        let mut claims = nodes.claims.clone();
+        let found = token_index::subtract(index, &mut claims)?;
+        if !claims.are_equal() && found.read == token_index::Read::Whole {
+            token_index::explain_labels(context, index, &found.tokens)?;
+        }
+    }
+    groups::check(context, &table)?;
+    relationships::sweep(context, &table, |_, state| state.dense())?;
+    let pass = relationships::verify(context, &table, &heads, &claims, mixer, nodes.heads)?;
+    drop(heads);
+    let suspects = Some(&pass.suspects).filter(|suspects| !suspects.is_empty());
+    let explain = relationships::Explain {
+        nodes: suspects,
+        references: !pass.references_are_sound,
+        properties: !pass.properties_are_sound || context.mandatory.of_relationships(),
+    };
+    if explain.nodes.is_some() || explain.references || explain.properties {
+        relationships::explain(context, &table, explain)?;
+    }
+    if let Some(suspects) = suspects {
+        chains::explain(context, suspects, table.high)?;
+    }
+    if let Some(index) = &indexes.types {
+        let mut claims = pass.claims.clone();
+        let found = token_index::subtract(index, &mut claims)?;
+        if !claims.are_equal() && found.read == token_index::Read::Whole {
+            token_index::explain_types(context, index, &found.tokens)?;
+        }
+    }
+    if let Some(tree) = counts {
+        let sets = sets.into_sets();
+        let mut observed = Observed::default();
+        nodes.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
+        pass.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
+        counts::check(context, tree, observed)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The indexes of a store: what they say of themselves, and those that can be compared with the store.
+//!
+//! Specification: consistency check 3.1.
+
+use std::collections::BTreeMap;
+
+use super::error::CheckError;
+use super::rules::RuleRecord;
+use crate::gbptree::{Tree, TreeError};
+use crate::index::lucene::{self, LuceneState};
+use crate::index::token::{TokenIndex, TokenState};
+use crate::index::value::{ValueLayout, ValueState};
+use crate::index::{IndexError, files};
+use crate::io::disk::Disk;
+use crate::store::id::SchemaId;
+use crate::store::layout::DatabaseLayout;
+use crate::store::page_cache::PageCache;
+use crate::store::schema::{EntityType, IndexProvider, IndexRule, RuleKind, SchemaRule};
+
+/// What an index says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IndexState {
+    /// Complete.
+    Online,
+    /// Populating, failed or missing.
+    NotOnline,
+    /// It says that it is online and can't be opened: its rule is reported.
+    Unusable,
+    /// Neo4j's checker skips the index without a word.
+    Unknown,
+}
+
+/// A property index that is online.
+#[derive(Debug)]
+pub(super) struct PropertyIndex {
+    /// Its values, or those that are no texts.
+    pub tree: Option<Tree<ValueLayout>>,
+}
+
+/// All indexes.
+#[derive(Debug, Default)]
+pub(super) struct Indexes {
+    pub states: BTreeMap<SchemaId, IndexState>,
+    /// Nodes by label.
+    pub labels: Option<TokenIndex>,
+    /// Relationships by type.
+    pub types: Option<TokenIndex>,
+    /// The others that are online, by ascending id.
+    pub properties: Vec<PropertyIndex>,
+}
+
+impl Indexes {
+    /// Opens the indexes of all rules that can be read.
+    pub fn open(
+        layout: &DatabaseLayout,
+        disk: &dyn Disk,
+        cache: &PageCache,
+        rules: &[RuleRecord],
+    ) -> Result<Self, CheckError> {
+        let mut indexes = Self::default();
+        for rule in rules.iter().filter_map(|record| record.rule.as_ref().ok()) {
+            let RuleKind::Index(index) = &rule.kind else { continue };
+            let state = if index.unique && index.owning_constraint.is_none() {
+                IndexState::NotOnline
+            } else if index.provider == IndexProvider::TokenLookup {
+                indexes.open_lookup(layout, disk, cache, rule.schema.entity)?
+            } else {
+                indexes.open_property(layout, disk, cache, rule, index)?
+            };
+            indexes.states.insert(rule.id, state);
+        }
+        Ok(indexes)
+    }
+
+    fn open_lookup(
+        &mut self,
+        layout: &DatabaseLayout,
+        disk: &dyn Disk,
+        cache: &PageCache,
+        entity: EntityType,
+    ) -> Result<IndexState, CheckError> {
+        let place = match entity {
+            EntityType::Node => &mut self.labels,
+            EntityType::Relationship => &mut self.types,
+        };
+        match TokenIndex::open(cache, disk, &files::lookup(layout, entity)) {
+            Ok(TokenState::Online(index)) => {
+                *place = Some(index);
+                Ok(IndexState::Online)
+            }
+            Ok(TokenState::Populating | TokenState::Failed(_) | TokenState::Missing) => {
+                Ok(IndexState::NotOnline)
+            }
+            Err(error) => unreadable(error),
+        }
+    }
+
+    fn open_property(
+        &mut self,
+        layout: &DatabaseLayout,
+        disk: &dyn Disk,
+        cache: &PageCache,
+        rule: &SchemaRule,
+        index: &IndexRule,
+    ) -> Result<IndexState, CheckError> {
+        let mut tree = None;
+        if let (Some(path), Some(keys)) =
+            (files::tree(layout, index.provider, rule.id), ValueLayout::of(rule))
+        {
+            match ValueState::open(cache, disk, &path, keys) {
+                Ok(ValueState::Online(online)) => tree = Some(online),
+                Ok(ValueState::Populating | ValueState::Failed(_) | ValueState::Missing) => {
+                    return Ok(IndexState::NotOnline);
+                }
+                Ok(ValueState::Unusable(IndexError::Tree(TreeError::Meta { .. }))) => {
+                    return Ok(IndexState::Unusable);
+                }
+                Ok(ValueState::Unusable(_)) => return Ok(IndexState::Unknown),
+                Err(error) => return unreadable(error),
+            }
+        }
+        let lucene = files::lucene(layout, index.provider, rule.id);
+        if let Some(directory) = &lucene {
+            match lucene::state(directory) {
+                Ok(LuceneState::Online) => {}
+                Ok(LuceneState::Populating | LuceneState::Failed(_) | LuceneState::Missing) => {
+                    return Ok(IndexState::NotOnline);
+                }
+                Err(error) => return unreadable(error),
+            }
+        }
+        self.properties.push(PropertyIndex { tree });
+        Ok(IndexState::Online)
+    }
+}
+
+/// Damage makes an index unknown; an error of the medium is one of the check.
+fn unreadable(error: IndexError) -> Result<IndexState, CheckError> {
+    match error {
+        IndexError::Disk(error) => Err(error.into()),
+        IndexError::Tree(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
+        _ => Ok(IndexState::Unknown),
+    }
+}

@@ -1,0 +1,31 @@
+//! What is to be checked.
+
+use std::path::PathBuf;
+
+/// Which checks run, and where the report goes. Specification: consistency check 1.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "they are the options of the command")]
+pub struct CheckOptions {
+    /// Records, the contents of the token indexes, counts.
+    pub graph: bool,
+    /// The contents of property indexes.
+    pub indexes: bool,
+    /// The structure of trees.
+    pub index_structure: bool,
+    /// Directory of the report file; it is created when there is something to report.
+    pub report_directory: PathBuf,
+    /// Whether findings that Neo4j's checker does not have are reported too, with the level `EXTRA`.
+    pub extra: bool,
+}
+
+impl Default for CheckOptions {
+    fn default() -> Self {
+        Self {
+            graph: true,
+            indexes: true,
+            index_structure: true,
+            report_directory: PathBuf::from("."),
+            extra: true,
+        }
+    }
+}

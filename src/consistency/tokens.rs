@@ -1,0 +1,179 @@
+//! Labels, relationship types and property keys, and the records of their names.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::catalogue::TokenFindings;
+use super::chain_walk::{Step, walk};
+use super::context::token_slots;
+use super::error::CheckError;
+use super::ids::HighIds;
+use super::raw::{NONE, RawDynamic, RawReader, RawToken};
+use super::report::Reporter;
+use super::summary::RecordType;
+use super::text::{TokenKind, TokenText};
+use crate::store::record::Slots;
+use crate::store::stores::Stores;
+
+/// The tokens of one kind.
+#[derive(Clone, Debug)]
+pub(super) struct TokenSet {
+    /// A bit per id: whether it is a token of the users.
+    public: Vec<u64>,
+    /// Names by id, of users' tokens and of Neo4j's own.
+    names: BTreeMap<i64, Name>,
+    /// The id behind the last.
+    pub high: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Name {
+    text: String,
+    internal: bool,
+}
+
+impl TokenSet {
+    /// Whether a token of the users has this id.
+    pub fn is_public(&self, id: i64) -> bool {
+        let Ok(id) = usize::try_from(id) else { return false };
+        self.public.get(id / 64).is_some_and(|word| word >> (id % 64) & 1 != 0)
+    }
+
+    /// The name of a token.
+    pub fn name(&self, id: i64) -> Option<&str> {
+        self.names.get(&id).map(|name| name.text.as_str())
+    }
+
+    /// The name of a token of Neo4j itself.
+    pub fn internal_name(&self, id: i64) -> Option<&str> {
+        self.names.get(&id).filter(|name| name.internal).map(|name| name.text.as_str())
+    }
+}
+
+/// Where the tokens of a kind are and what is said of them.
+struct Store<'a> {
+    kind: TokenKind,
+    slots: &'a Slots,
+    names: &'a Slots,
+    high: u64,
+    findings: TokenFindings,
+}
+
+impl<'a> Store<'a> {
+    fn of(stores: &'a Stores, high: &HighIds, kind: TokenKind) -> Self {
+        let slots = token_slots(stores, kind);
+        let (names, high, findings) = match kind {
+            TokenKind::Label => (
+                stores.label_names.slots(),
+                high.label_tokens,
+                const { TokenFindings::of(RecordType::Label, RecordType::LabelName) },
+            ),
+            TokenKind::RelationshipType => (
+                stores.type_names.slots(),
+                high.type_tokens,
+                const { TokenFindings::of(RecordType::RelationshipType, RecordType::RelationshipTypeName) },
+            ),
+            TokenKind::PropertyKey => (
+                stores.key_names.slots(),
+                high.key_tokens,
+                const { TokenFindings::of(RecordType::PropertyKey, RecordType::PropertyKeyName) },
+            ),
+        };
+        // What an id file says can't make more tokens than there are in the file.
+        let high = high.min(slots.file().pages().saturating_mul(slots.per_page()));
+        Self { kind, slots, names, high, findings }
+    }
+
+    /// Calls `visit` for each token in use.
+    fn each(&self, mut visit: impl FnMut(RawToken) -> Result<(), CheckError>) -> Result<(), CheckError> {
+        let mut reader: RawReader<'_, RawToken> = RawReader::new(self.slots);
+        for id in 0..self.high {
+            let token = reader.get(id as i64)?;
+            if token.used {
+                visit(token)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads the tokens of a kind. One whose name can't be read gets a name that says so; two of the same name are
+/// reported.
+pub(super) fn read(
+    stores: &Stores,
+    high: &HighIds,
+    kind: TokenKind,
+    report: &Reporter<'_>,
+) -> Result<TokenSet, CheckError> {
+    let store = Store::of(stores, high, kind);
+    let mut reader: RawReader<'_, RawDynamic> = RawReader::new(store.names);
+    let mut set = TokenSet { public: Vec::new(), names: BTreeMap::new(), high: store.high };
+    let mut by_name = HashMap::new();
+    let mut bytes = Vec::new();
+    store.each(|token| {
+        if !token.internal {
+            let word = usize::try_from(token.id / 64).unwrap_or(usize::MAX);
+            if set.public.len() <= word {
+                set.public.resize(word + 1, 0);
+            }
+            if let Some(word) = set.public.get_mut(word) {
+                *word |= 1 << (token.id % 64);
+            }
+        }
+        if i64::from(token.name) == NONE {
+            return Ok(());
+        }
+        let mut readable = true;
+        walk(&mut reader, token.name.into(), Some(&mut bytes), |_| {
+            readable = false;
+            Ok(())
+        })?;
+        let text = if readable {
+            let text = String::from_utf8_lossy(&bytes).into_owned();
+            if let Some(other) = by_name.insert((token.internal, text.clone()), token) {
+                report.record(
+                    store.findings.duplicate,
+                    &TokenText(kind, token),
+                    &[&TokenText(kind, other), &text],
+                );
+            }
+            text
+        } else {
+            format!("<name not loaded due to token({}) referencing unused name record>", token.id)
+        };
+        set.names.insert(token.id, Name { text, internal: token.internal && readable });
+        Ok(())
+    })?;
+    Ok(set)
+}
+
+/// Checks the names of the tokens of a kind. Specification: consistency check 2.8.
+pub(super) fn check(
+    stores: &Stores,
+    high: &HighIds,
+    kind: TokenKind,
+    report: &Reporter<'_>,
+) -> Result<(), CheckError> {
+    let store = Store::of(stores, high, kind);
+    let mut reader: RawReader<'_, RawDynamic> = RawReader::new(store.names);
+    let none = RawDynamic::cleared(NONE);
+    store.each(|token| {
+        let first = i64::from(token.name);
+        if first == NONE {
+            return Ok(());
+        }
+        walk(&mut reader, first, None, |step| {
+            let findings = store.findings;
+            match step {
+                Step::FirstNotInUse(_) => {
+                    report.record(findings.name_not_in_use, &TokenText(store.kind, token), &[&none]);
+                }
+                Step::NextNotInUse(record) => report.record(findings.next_not_in_use, &none, &[record]),
+                Step::Cycle(last) => report.record(findings.circular, &none, &[last]),
+                Step::Empty(record) => report.record(findings.empty, record, &[]),
+                Step::NotFull(record) => report.record(findings.not_full, record, &[]),
+            }
+            Ok(())
+        })?;
+        Ok(())
+    })
+}

@@ -1,0 +1,67 @@
+//! The structure of tree files. Specification: consistency check 2.12.
+
+use std::path::Path;
+
+use super::error::CheckError;
+use super::report::{Level, Reporter};
+use super::summary::RecordType;
+use crate::gbptree::{Inconsistency, Layout, Tree, TreeError};
+use crate::io::disk::Disk;
+use crate::store::page_cache::PageCache;
+
+/// Checks the structure of an open tree; whether it is right.
+pub(super) fn check<L: Layout>(
+    report: &Reporter<'_>,
+    about: RecordType,
+    tree: &Tree<L>,
+) -> Result<bool, CheckError> {
+    let path = absolute(tree.path());
+    if !tree.was_clean() {
+        let message = format!(
+            "Index was dirty on startup which means it was not shutdown correctly and need to be cleaned up with a \
+             successful recovery.\nIndex file: {path}."
+        );
+        report.lines(Level::Warn, about, &message);
+    }
+    let mut sound = true;
+    tree.check(&mut |inconsistency| {
+        sound = false;
+        let message = match inconsistency {
+            Inconsistency::Exception(_) => format!("Index inconsistency: {inconsistency}"),
+            _ => format!(
+                "Index inconsistency: {inconsistency}Index will be excluded from further consistency checks. Index \
+                 file: {path}."
+            ),
+        };
+        report.lines(Level::Error, about, &message);
+    })?;
+    Ok(sound)
+}
+
+/// Opens a tree and checks its structure; whether it is right. A tree that can't be opened ends Neo4j's checker; here it
+/// is reported.
+pub(super) fn open_and_check<L: Layout>(
+    report: &Reporter<'_>,
+    about: RecordType,
+    (disk, cache): (&dyn Disk, &PageCache),
+    path: &Path,
+    layout: L,
+) -> Result<bool, CheckError> {
+    let opened = disk.open(path).map_err(TreeError::Disk).and_then(|file| Tree::open(cache, file, layout));
+    match opened {
+        Ok(tree) => check(report, about, &tree),
+        Err(TreeError::Disk(error)) if error.source.kind() != std::io::ErrorKind::NotFound => {
+            Err(error.into())
+        }
+        Err(error @ TreeError::Cache(_)) => Err(error.into()),
+        Err(error) => {
+            let message = format!("The tree can't be opened: {error}.\nIndex file: {}.", absolute(path));
+            report.lines(Level::Error, about, &message);
+            Ok(false)
+        }
+    }
+}
+
+fn absolute(path: &Path) -> String {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned()).display().to_string()
+}

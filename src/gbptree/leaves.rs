@@ -1,0 +1,84 @@
+//! Reads the leaves of a damaged tree as far as they can be read, as Neo4j's own readers would.
+
+use std::collections::HashSet;
+
+use super::error::{OnPage, TreeError};
+use super::layout::Layout;
+use super::node::{Kind, NodeError, NodeHeader, PointerName};
+use super::page::FIRST_USABLE;
+use super::tree::Tree;
+
+/// How a walk along the leaves ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeafWalk {
+    /// At the last leaf, or at one that leads nowhere.
+    Ended,
+    /// In front of a page that was read before, or that is newer than the pointer to it: Neo4j would go round.
+    Stuck,
+}
+
+impl<L: Layout> Tree<L> {
+    /// Calls `visit` with key and value of each entry of each leaf, from the first leaf on and then to the right,
+    /// whatever the order of the keys. A node that was replaced is left for its successor. A node that is neither a leaf
+    /// nor an internal one has no entries.
+    ///
+    /// An error means that not even the first leaf can be found or read.
+    pub fn walk_leaves(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<LeafWalk, TreeError> {
+        let mut seen = HashSet::new();
+        let mut id = self.state.root;
+        let mut first = true;
+        loop {
+            if !seen.insert(id) {
+                return Ok(LeafWalk::Stuck);
+            }
+            let page = self.pages.read(id)?;
+            let header = match NodeHeader::decode(&page, &self.body) {
+                Ok(header) => header,
+                Err(NodeError::NodeType(_)) => return Ok(LeafWalk::Ended),
+                Err(error) if first => return Err(error).on(&self.pages.path, id),
+                Err(_) => return Ok(LeafWalk::Ended),
+            };
+            if let Ok(successor) = self.target(&page, id, PointerName::Successor)
+                && successor >= FIRST_USABLE
+            {
+                id = successor;
+                continue;
+            }
+            let name = match header.kind {
+                Kind::Internal => PointerName::Child(0),
+                Kind::Leaf => {
+                    first = false;
+                    self.visit_entries(id, &page, header, visit);
+                    PointerName::RightSibling
+                }
+            };
+            let pointer = self.body.pointer(&page, name).on(&self.pages.path, id)?;
+            let target = match pointer.read(self.generations()) {
+                Ok(target) if target.page >= FIRST_USABLE => target,
+                _ if first => return Err(self.out_of_order(id)),
+                _ => return Ok(LeafWalk::Ended),
+            };
+            drop(page);
+            match self.pages.read(target.page) {
+                Ok(next) => {
+                    let newer = NodeHeader::decode(&next, &self.body)
+                        .is_ok_and(|header| header.generation > target.generation);
+                    if newer {
+                        return Ok(LeafWalk::Stuck);
+                    }
+                }
+                Err(error) if first => return Err(error),
+                Err(_) => return Ok(LeafWalk::Ended),
+            }
+            id = target.page;
+        }
+    }
+
+    fn visit_entries(&self, id: u64, page: &[u8], header: NodeHeader, visit: &mut dyn FnMut(&[u8], &[u8])) {
+        for position in 0..header.count {
+            // What can't be read is no entry.
+            let Ok(entry) = self.body.entry(page, Kind::Leaf, position) else { continue };
+            let _ = self.with_entry(id, entry, &mut *visit);
+        }
+    }
+}
