@@ -9,6 +9,7 @@ mod consistency;
 mod console;
 mod fuzz_messages;
 mod gbptree;
+mod index;
 mod kernel;
 mod records;
 mod serve;

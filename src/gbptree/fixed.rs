@@ -66,6 +66,12 @@ impl Fixed {
         Ok(Entry::Inline { key: page::slice(page, self.key_offset(position), self.key)?, value })
     }
 
+    /// The keys of a node, one behind the other, and the size of one.
+    #[inline]
+    pub(super) fn keys<'p>(&self, page: &'p [u8], count: usize) -> Result<(&'p [u8], usize), OutsidePage> {
+        Ok((page::slice(page, BODY, count * self.key)?, self.key))
+    }
+
     pub(super) fn append_raw(
         &self,
         page: &[u8],

@@ -26,7 +26,13 @@ impl<L: Layout> Tree<L> {
     pub(super) fn delete(&mut self, key: &[u8], position: usize) -> Result<(), TreeError> {
         self.begin()?;
         let leaf = self.make_writable(self.way.steps.len() - 1)?;
+        self.way.writable = true;
         self.take_out(leaf, position)?;
+        self.shrink_leaf(key)
+    }
+
+    /// Looks after the leaf at the end of the way, which lost the entry of a key.
+    pub(super) fn shrink_leaf(&mut self, key: &[u8]) -> Result<(), TreeError> {
         let mut entries = std::mem::take(&mut self.scratch.entries);
         let shrunk = self.shrink_all(key, &mut entries);
         self.scratch.entries = entries;

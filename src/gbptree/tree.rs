@@ -72,6 +72,10 @@ pub(super) struct Way {
     pub steps: Vec<Step>,
     /// Whether the last two changes met in this leaf: then the next one may as well.
     pub stays: bool,
+    /// Whether the leaf is of this session, so that its entries may be changed in place.
+    pub writable: bool,
+    /// Position behind that of the last change: keys that come in order are there.
+    pub position: usize,
 }
 
 /// The pages of a tree file.
@@ -166,6 +170,37 @@ pub fn read_header(cache: &PageCache, file: Box<dyn DiskFile>) -> Result<Vec<u8>
     let (meta, path) = read_meta(&*file)?;
     let pages = Pages { file: cache.open(file, meta.page_size as usize)?, path };
     read_state(&pages).map(|(.., header)| header)
+}
+
+/// Finds where among `count` sorted things one is or would be. `compare` tells how that at a position compares with it.
+///
+/// From `guess` on in steps that double, then between the last two: the next key in order costs one comparison.
+#[inline]
+fn search_near<E>(
+    count: usize,
+    guess: usize,
+    mut compare: impl FnMut(usize) -> Result<Ordering, E>,
+) -> Result<Result<usize, usize>, E> {
+    let (mut low, mut high) = (0, count);
+    let mut step = Some(0);
+    while low < high {
+        let middle = match step {
+            Some(step) => (guess + step).clamp(low, high - 1),
+            None => low + (high - low) / 2,
+        };
+        match compare(middle)? {
+            Ordering::Less => {
+                low = middle + 1;
+                step = step.map(|step| 2 * step + 1);
+            }
+            Ordering::Equal => return Ok(Ok(middle)),
+            Ordering::Greater => {
+                high = middle;
+                step = None;
+            }
+        }
+    }
+    Ok(Err(low))
 }
 
 impl<L: Layout> Tree<L> {
@@ -267,7 +302,6 @@ impl<L: Layout> Tree<L> {
     }
 
     /// The position of a key in a node, or where it would be.
-    #[inline]
     pub(super) fn search(
         &self,
         id: u64,
@@ -275,23 +309,37 @@ impl<L: Layout> Tree<L> {
         header: NodeHeader,
         key: &[u8],
     ) -> Result<Result<usize, usize>, TreeError> {
-        let (mut low, mut high) = (0, header.count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            let entry = self.body.entry(page, header.kind, middle).on(&self.pages.path, id)?;
-            let order = match entry {
-                Entry::Inline { key: other, .. } => self.layout.compare(other, key),
-                offloaded @ Entry::Offloaded(_) => {
-                    self.with_entry(id, offloaded, |other, _| self.layout.compare(other, key))?
-                }
-            };
-            match order {
-                Ordering::Less => low = middle + 1,
-                Ordering::Equal => return Ok(Ok(middle)),
-                Ordering::Greater => high = middle,
+        self.search_near(id, page, header, key, header.count / 2)
+    }
+
+    /// The same; fast for a key that is at `guess` or not far behind it.
+    #[inline]
+    pub(super) fn search_near(
+        &self,
+        id: u64,
+        page: &[u8],
+        header: NodeHeader,
+        key: &[u8],
+        guess: usize,
+    ) -> Result<Result<usize, usize>, TreeError> {
+        match &self.body {
+            Body::Fixed(fixed) => {
+                let (keys, size) = fixed.keys(page, header.count).on(&self.pages.path, id)?;
+                search_near(header.count, guess, |position| {
+                    let start = position * size;
+                    let other = keys.get(start..start + size).unwrap_or_default();
+                    Ok(self.layout.compare(other, key))
+                })
             }
+            Body::Dynamic(_) => search_near(header.count, guess, |position| {
+                match self.body.entry(page, header.kind, position).on(&self.pages.path, id)? {
+                    Entry::Inline { key: other, .. } => Ok(self.layout.compare(other, key)),
+                    offloaded @ Entry::Offloaded(_) => {
+                        self.with_entry(id, offloaded, |other, _| self.layout.compare(other, key))
+                    }
+                }
+            }),
         }
-        Ok(Err(low))
     }
 
     /// Calls `read` with key and value of an entry of node `node`, wherever they are.
@@ -358,7 +406,13 @@ impl<L: Layout> Tree<L> {
         self.make_stable(header, true)
     }
 
+    /// Whether nodes of the unstable generation are of this session.
+    pub(super) fn is_writing(&self) -> bool {
+        self.session == Session::Writing
+    }
+
     fn make_stable(&mut self, header: Option<&[u8]>, clean: bool) -> Result<(), TreeError> {
+        self.lose_way();
         if let Some(header) = header {
             if header.len() > State::max_header(self.pages.size()) {
                 let path = Arc::clone(&self.pages.path);

@@ -22,6 +22,18 @@ pub enum Change<V> {
     Remove,
 }
 
+/// How far a change came that looked at one leaf only.
+enum InPlace<V, F> {
+    /// It is made.
+    Done,
+    /// It is made, and left less in the leaf than there should be.
+    Shrinks,
+    /// It needs more than this leaf.
+    Decided(Change<V>, Result<usize, usize>),
+    /// The key belongs to another leaf, or to one that must not be changed in place.
+    Elsewhere(F),
+}
+
 impl<L: Layout> Tree<L> {
     /// Stores a key and its value in the place of an equal key with its value; whether the key is new. Equal keys may
     /// differ in their bytes: those of `key` are stored.
@@ -61,33 +73,104 @@ impl<L: Layout> Tree<L> {
         key: &[u8],
         change: impl FnOnce(Option<&[u8]>) -> Change<V>,
     ) -> Result<(), TreeError> {
-        let updated = self.find(key).and_then(|found| self.update_at(key, found, change));
+        let updated = self.try_update(key, change);
         if updated.is_err() {
             self.lose_way();
         }
         updated
     }
 
-    fn update_at<V: AsRef<[u8]>>(
+    fn try_update<V: AsRef<[u8]>, F: FnOnce(Option<&[u8]>) -> Change<V>>(
         &mut self,
         key: &[u8],
-        found: Result<usize, usize>,
-        change: impl FnOnce(Option<&[u8]>) -> Change<V>,
+        change: F,
     ) -> Result<(), TreeError> {
-        let leaf = self.leaf();
-        let change = match found {
-            Ok(position) => {
-                let page = self.pages.read(leaf)?;
-                let entry = self.body.entry(&page, Kind::Leaf, position).on(&self.pages.path, leaf)?;
-                self.with_entry(leaf, entry, |_, value| change(Some(value)))?
+        let (change, found) = match self.update_in_place(key, change)? {
+            InPlace::Done => return Ok(()),
+            InPlace::Shrinks => return self.shrink_leaf(key),
+            InPlace::Decided(change, found) => (change, found),
+            InPlace::Elsewhere(change) => {
+                let found = self.find(key)?;
+                let leaf = self.leaf();
+                let change = match found {
+                    Ok(position) => {
+                        let page = self.pages.read(leaf)?;
+                        let entry =
+                            self.body.entry(&page, Kind::Leaf, position).on(&self.pages.path, leaf)?;
+                        self.with_entry(leaf, entry, |_, value| change(Some(value)))?
+                    }
+                    Err(_) => change(None),
+                };
+                (change, found)
             }
-            Err(_) => change(None),
         };
         match (change, found) {
             (Change::Keep, _) | (Change::Remove, Err(_)) => Ok(()),
             (Change::Put(value), found) => self.store(key, value.as_ref(), found),
             (Change::Remove, Ok(position)) => self.delete(key, position),
         }
+    }
+
+    /// Changes an entry of the leaf of the last change if this leaf is all that it takes: one look at one page.
+    fn update_in_place<V: AsRef<[u8]>, F: FnOnce(Option<&[u8]>) -> Change<V>>(
+        &mut self,
+        key: &[u8],
+        change: F,
+    ) -> Result<InPlace<V, F>, TreeError> {
+        let leaf = self.leaf();
+        if !(self.way.stays && self.way.writable) {
+            return Ok(InPlace::Elsewhere(change));
+        }
+        let mut page = self.pages.write(leaf)?;
+        let header = self.header_of(&page, leaf)?;
+        let found = self.search_near(leaf, &page, header, key, self.way.position)?;
+        if !self.surely_belongs(leaf, &page, header, found)? {
+            self.way.stays = false;
+            return Ok(InPlace::Elsewhere(change));
+        }
+        let on_page = |error| TreeError::node(&self.pages.path, leaf, error);
+        let Ok(position) = found else {
+            let change = change(None);
+            let position = found.unwrap_or_else(|position| position);
+            self.way.position = position + 1;
+            let Change::Put(value) = &change else { return Ok(InPlace::Done) };
+            let bytes = value.as_ref();
+            if !self.body.accepts(key.len(), bytes.len()) || !self.body.is_inline(key.len(), bytes.len()) {
+                return Ok(InPlace::Decided(change, found));
+            }
+            self.body.encode_raw(Entry::Inline { key, value: bytes }, &mut self.scratch.raw);
+            let inserted = self.body.insert(&mut page, header, position, &self.scratch.raw);
+            return Ok(if inserted.map_err(on_page)? {
+                InPlace::Done
+            } else {
+                InPlace::Decided(change, found)
+            });
+        };
+        self.way.position = position + 1;
+        let entry = self.body.entry(&page, Kind::Leaf, position).map_err(on_page)?;
+        let Entry::Inline { key: old_key, value: old_value } = entry else {
+            let change = self.with_entry(leaf, entry, |_, value| change(Some(value)))?;
+            return Ok(InPlace::Decided(change, found));
+        };
+        let same_key = old_key == key;
+        let change = change(Some(old_value));
+        let done = match &change {
+            Change::Keep => true,
+            Change::Put(value) if same_key && self.body.accepts(key.len(), value.as_ref().len()) => {
+                self.body.overwrite(&mut page, header, position, value.as_ref()).map_err(on_page)?
+            }
+            Change::Put(_) => false,
+            Change::Remove => {
+                self.body.remove(&mut page, header, position).map_err(on_page)?;
+                self.way.position = position;
+                let header = NodeHeader { count: header.count - 1, ..header };
+                if 2 * self.body.used(&page, header).map_err(on_page)? < self.body.capacity(Kind::Leaf) {
+                    return Ok(InPlace::Shrinks);
+                }
+                true
+            }
+        };
+        Ok(if done { InPlace::Done } else { InPlace::Decided(change, found) })
     }
 
     fn leaf(&self) -> u64 {
@@ -110,7 +193,10 @@ impl<L: Layout> Tree<L> {
         self.way.stays = leaf == before;
         let page = self.pages.read(leaf)?;
         let header = self.header_of(&page, leaf)?;
-        self.search(leaf, &page, header, key)
+        self.way.writable = self.is_writing() && header.generation == self.generations().unstable;
+        let found = self.search(leaf, &page, header, key)?;
+        self.way.position = found.map_or_else(|position| position, |position| position + 1);
+        Ok(found)
     }
 
     /// The position of a key in the leaf of the last change, if it surely belongs there.
@@ -121,16 +207,22 @@ impl<L: Layout> Tree<L> {
         }
         let page = self.pages.read(leaf)?;
         let header = self.header_of(&page, leaf)?;
-        let found = self.search(leaf, &page, header, key)?;
-        // Left of the first key, or right of the last, another leaf may be meant, if there is one.
-        let belongs = match found {
-            Ok(_) => true,
-            Err(position) => {
-                (position > 0 || self.target(&page, leaf, PointerName::LeftSibling)? == 0)
-                    && (position < header.count || self.target(&page, leaf, PointerName::RightSibling)? == 0)
-            }
-        };
-        Ok(belongs.then_some(found))
+        let found = self.search_near(leaf, &page, header, key, self.way.position)?;
+        Ok(self.surely_belongs(leaf, &page, header, found)?.then_some(found))
+    }
+
+    /// Whether a key that was looked for in a leaf belongs there: left of the first key, or right of the last, another
+    /// leaf may be meant, if there is one.
+    fn surely_belongs(
+        &self,
+        leaf: u64,
+        page: &[u8],
+        header: NodeHeader,
+        found: Result<usize, usize>,
+    ) -> Result<bool, TreeError> {
+        let Err(position) = found else { return Ok(true) };
+        Ok((position > 0 || self.target(page, leaf, PointerName::LeftSibling)? == 0)
+            && (position < header.count || self.target(page, leaf, PointerName::RightSibling)? == 0))
     }
 
     /// The node at a level of the way; 0 is the root.
@@ -142,6 +234,7 @@ impl<L: Layout> Tree<L> {
     pub(super) fn lose_way(&mut self) {
         self.way.steps.clear();
         self.way.stays = false;
+        self.way.writable = false;
     }
 
     fn store(&mut self, key: &[u8], value: &[u8], found: Result<usize, usize>) -> Result<(), TreeError> {
@@ -166,6 +259,7 @@ impl<L: Layout> Tree<L> {
         self.begin()?;
         let level = self.way.steps.len() - 1;
         let leaf = self.make_writable(level)?;
+        self.way.writable = true;
         if let Ok(position) = found {
             if same_key {
                 let mut page = self.pages.write(leaf)?;

@@ -369,3 +369,188 @@ impl Builder {
         self.tree.finish(&last.0.to_be_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::io::disk::OsDisk;
+
+    fn open(path: &Path) -> CountsStore {
+        CountsStore::open(&PageCache::new(0), &OsDisk, path).unwrap().unwrap()
+    }
+
+    fn build(path: &Path, counts: impl IntoIterator<Item = (CountKey, u64)>, last: i64) {
+        let mut builder = Builder::new(&OsDisk::shared(), path).unwrap();
+        counts.into_iter().try_for_each(|(key, count)| builder.push(key, count)).unwrap();
+        builder.finish(TransactionId(last)).unwrap();
+    }
+
+    fn entries(store: &CountsStore) -> Vec<(CountKey, i64)> {
+        let (mut all, mut entries) = (Vec::new(), store.entries().unwrap());
+        while let Some(entry) = entries.next().unwrap() {
+            all.push(entry);
+        }
+        all
+    }
+
+    fn nodes(label: u32) -> CountKey {
+        CountKey::Nodes { label: Some(LabelId(label)) }
+    }
+
+    /// A tree with keys that this room would not write.
+    fn with_keys(path: &Path, keys: &[StoredKey], last: i64) {
+        let mut tree = Replacement::start(&OsDisk::shared(), path, CountsLayout).unwrap();
+        keys.iter().try_for_each(|key| tree.push(&key.encode(), &0_i64.to_be_bytes())).unwrap();
+        tree.finish(&last.to_be_bytes()).unwrap();
+    }
+
+    #[test]
+    fn keys_are_stored_as_in_the_specification() {
+        let key = CountKey::Nodes { label: Some(LabelId(192)) };
+        assert_eq!(key.stored().encode(), [1, 0, 0, 0, 0, 0, 0, 0, 0xc0, 0, 0, 0, 0]);
+        let key = CountKey::Relationships {
+            start: Some(LabelId(95)),
+            kind: Some(RelationshipTypeId(95)),
+            end: None,
+        };
+        assert_eq!(key.stored().encode(), [2, 0, 0, 0, 0x5f, 0, 0, 0, 0x5f, 0xff, 0xff, 0xff, 0xff]);
+        let key = CountKey::Degree { group: GroupId(5), direction: Direction::Loop };
+        assert_eq!(key.stored().encode(), [3, 0, 0, 0, 0, 0, 0, 0, 22, 0, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_count_that_reaches_nothing_is_removed_and_one_below_is_unknown_for_ever() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("neostore.counts.db");
+        build(&path, [(nodes(1), 5), (nodes(2), 0), (nodes(3), 7)], 9);
+        let mut store = open(&path);
+        assert_eq!(entries(&store), [(nodes(1), 5), (nodes(3), 7)]);
+        assert_eq!(store.add(nodes(1), -5).unwrap(), Counted::Sound);
+        assert_eq!(store.add(nodes(2), 3).unwrap(), Counted::Sound);
+        assert_eq!(store.add(nodes(3), -8).unwrap(), Counted::Negative);
+        assert_eq!(store.add(nodes(3), 100).unwrap(), Counted::Negative);
+        assert_eq!(store.add(nodes(4), -1).unwrap(), Counted::Negative);
+        assert_eq!(store.add(nodes(5), i64::MAX).unwrap(), Counted::Sound);
+        assert_eq!(store.add(nodes(5), i64::MAX).unwrap(), Counted::Sound);
+        assert_eq!(store.add(nodes(6), 0).unwrap(), Counted::Sound);
+        store.finish(TransactionId(12)).unwrap();
+        let store = open(&path);
+        assert!(store.tree().was_clean());
+        assert_eq!(store.last_applied(), TransactionId(12));
+        let expected = [(nodes(2), 3), (nodes(3), -1), (nodes(4), -1), (nodes(5), i64::MAX)];
+        assert_eq!(entries(&store), expected);
+        assert_eq!([1, 3, 2].map(|label| store.get(nodes(label)).unwrap()), [0, -1, 3]);
+    }
+
+    #[test]
+    fn transactions_that_went_ahead_of_others_count_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("counts");
+        let any = CountKey::Nodes { label: None }.stored();
+        with_keys(&path, &[StoredKey::stray(12), StoredKey::stray(15), any], 10);
+        let store = open(&path);
+        let applied = |id| store.has_applied(TransactionId(id)).unwrap();
+        assert_eq!(
+            [9, 10, 11, 12, 13, 14, 15, 16].map(applied),
+            [true, true, false, true, false, false, true, false]
+        );
+        store.finish(TransactionId(16)).unwrap();
+        let store = open(&path);
+        assert_eq!(store.tree().check(&mut |found| panic!("{found}")).unwrap().entries, 1);
+        assert!(store.has_applied(TransactionId(16)).unwrap());
+        assert!(!store.has_applied(TransactionId(17)).unwrap());
+    }
+
+    #[test]
+    fn a_store_that_was_never_completed_must_be_built_and_a_broken_one_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("counts");
+        let result = || CountsStore::open(&PageCache::new(0), &OsDisk, &path);
+        assert!(result().unwrap().is_none());
+        std::fs::write(&path, b"").unwrap();
+        assert!(result().unwrap().is_none());
+        with_keys(&path, &[], 0);
+        assert!(result().unwrap().is_none());
+        let tree = Replacement::start(&OsDisk::shared(), &path, CountsLayout).unwrap();
+        tree.finish(&[0; 7]).unwrap();
+        assert!(matches!(result(), Err(IndexError::Header { length: 7, .. })));
+        for key in [
+            StoredKey { kind: 4, first: 1, second: 0 },
+            StoredKey { kind: DEGREE, first: 3, second: 0 },
+            StoredKey { kind: NODES, first: i64::MAX, second: 0 },
+            StoredKey { kind: -1, first: 0, second: 0 },
+        ] {
+            with_keys(&path, &[key], 7);
+            assert!(
+                matches!(open(&path).entries().unwrap().next(), Err(IndexError::Entry { .. })),
+                "{key:?}"
+            );
+        }
+        // Neither state counts, and nobody can tell which one should.
+        with_keys(&path, &[], 7);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes.copy_within(8192..2 * 8192, 2 * 8192);
+        std::fs::write(&path, bytes).unwrap();
+        assert!(matches!(result(), Err(IndexError::Tree(_))));
+    }
+
+    fn key() -> impl Strategy<Value = CountKey> {
+        let label = || proptest::option::of(prop_oneof![0_u32..4, Just(i32::MAX as u32)].prop_map(LabelId));
+        let kind = || proptest::option::of((0_u32..3).prop_map(RelationshipTypeId));
+        let group = prop_oneof![0_u64..50, Just((1 << 50) - 1)].prop_map(GroupId);
+        let direction = (0_usize..3).prop_map(|at| Direction::ALL[at]);
+        prop_oneof![
+            label().prop_map(|label| CountKey::Nodes { label }),
+            (label(), kind(), label()).prop_map(|(start, kind, end)| CountKey::Relationships {
+                start,
+                kind,
+                end
+            }),
+            (group, direction).prop_map(|(group, direction)| CountKey::Degree { group, direction }),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn sortable_keys_have_the_order_of_the_tree(a in key(), b in key()) {
+            prop_assert_eq!(CountKey::from_sortable(&a.to_sortable()), Some(a));
+            prop_assert_eq!(a.to_sortable().cmp(&b.to_sortable()), a.cmp(&b));
+            prop_assert_eq!(CountsLayout.compare(&a.stored().encode(), &b.stored().encode()), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_store_counts_as_a_map_would_count(
+            start in proptest::collection::btree_map(key(), 1_u64..5, 0..400),
+            changes in proptest::collection::vec((key(), -4_i64..8), 0..600),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("counts");
+            build(&path, start.iter().map(|(&key, &count)| (key, count)), 3);
+            let mut model: BTreeMap<CountKey, i64> =
+                start.into_iter().map(|(key, count)| (key, count as i64)).collect();
+            let mut store = open(&path);
+            for (key, delta) in changes {
+                let count = model.entry(key).or_default();
+                let mut expected = Counted::Negative;
+                if *count >= 0 {
+                    *count = (*count + delta).max(-1);
+                    if *count >= 0 {
+                        expected = Counted::Sound;
+                    }
+                }
+                prop_assert_eq!(store.add(key, delta).unwrap(), expected);
+            }
+            model.retain(|_, count| *count != 0);
+            let expected: Vec<(CountKey, i64)> = model.into_iter().collect();
+            prop_assert_eq!(&entries(&store), &expected);
+            store.finish(TransactionId(4)).unwrap();
+            prop_assert_eq!(entries(&open(&path)), expected);
+        }
+    }
+}

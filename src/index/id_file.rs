@@ -4,13 +4,18 @@
 //! room, and one that lists a record in use lets the next transaction overwrite it.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::path::Path;
 
 use super::replacement::Replacement;
 use super::{IndexError, open_existing};
 use crate::gbptree::{Change, Cursor, Layout, LayoutId, NodeFormat, Tree};
 use crate::io::disk::{Disk, SharedDisk};
+use crate::store::id::RecordId;
+use crate::store::layout::RecordStore;
 use crate::store::page_cache::PageCache;
+use crate::store::record::{DynamicFile, Record, RecordFile};
+use crate::store::stores::Stores;
 
 /// Ids that one entry tells of.
 const IDS_PER_ENTRY: u64 = u128::BITS as u64;
@@ -155,6 +160,30 @@ impl Header {
     }
 }
 
+/// Ids of one range, a bit for each.
+struct Part {
+    range: u64,
+    ids: u128,
+}
+
+/// Ids side by side, cut into ranges, without the reserved one.
+fn ranges(ids: Range<u64>) -> impl Iterator<Item = Part> {
+    let mut next = ids.start;
+    std::iter::from_fn(move || {
+        if next >= ids.end {
+            return None;
+        }
+        let (range, from) = (next / IDS_PER_ENTRY, next);
+        let start = range * IDS_PER_ENTRY;
+        next = ids.end.min(start.saturating_add(IDS_PER_ENTRY));
+        let mut bits = u128::MAX >> (IDS_PER_ENTRY - (next - from)) << (from - start);
+        if (from..next).contains(&RESERVED) {
+            bits &= !(1 << (RESERVED - start));
+        }
+        Some(Part { range, ids: bits })
+    })
+}
+
 /// An id file that transactions are replayed into.
 #[derive(Debug)]
 pub struct IdFile {
@@ -243,20 +272,12 @@ impl IdFile {
 
     /// Marks the ids between the highest written one and `id` as free.
     fn bridge(&mut self, id: u64) -> Result<(), IndexError> {
-        let mut next = self.first.max((self.header.highest_written + 1).cast_unsigned());
+        let next = self.first.max((self.header.highest_written + 1).cast_unsigned());
         if next > id {
             return Ok(());
         }
-        while next < id {
-            let range = next / IDS_PER_ENTRY;
-            let start = range * IDS_PER_ENTRY;
-            let end = id.min(start + IDS_PER_ENTRY);
-            let mut skipped = u128::MAX >> (IDS_PER_ENTRY - (end - next)) << (next - start);
-            if (next..end).contains(&RESERVED) {
-                skipped &= !(1 << (RESERVED - start));
-            }
-            self.pending(range)?.skipped |= skipped;
-            next = end;
+        for part in ranges(next..id) {
+            self.pending(part.range)?.skipped |= part.ids;
         }
         self.header.highest_written = id as i64;
         Ok(())
@@ -340,6 +361,60 @@ impl UnusedIds<'_> {
     }
 }
 
+/// Builds the id file of a record store from its records; returns the high id. Specification: gbptree 5.2.3, 5.2.4.
+pub fn rebuild(
+    stores: &Stores,
+    store: RecordStore,
+    disk: &SharedDisk,
+    path: &Path,
+) -> Result<u64, IndexError> {
+    let builder = Builder::new(disk, path)?;
+    match store {
+        RecordStore::Node => builder.scan(&stores.nodes),
+        RecordStore::NodeLabels => builder.scan(&stores.node_labels),
+        RecordStore::Relationship => builder.scan(&stores.relationships),
+        RecordStore::RelationshipGroup => builder.scan(&stores.groups),
+        RecordStore::Property => builder.scan(&stores.properties),
+        RecordStore::PropertyString => builder.scan(&stores.strings),
+        RecordStore::PropertyArray => builder.scan(&stores.arrays),
+        RecordStore::Label => builder.scan(&stores.label_tokens),
+        RecordStore::LabelName => builder.scan(&stores.label_names),
+        RecordStore::RelationshipType => builder.scan(&stores.type_tokens),
+        RecordStore::RelationshipTypeName => builder.scan(&stores.type_names),
+        RecordStore::PropertyKey => builder.scan(&stores.key_tokens),
+        RecordStore::PropertyKeyName => builder.scan(&stores.key_names),
+        RecordStore::Schema => builder.scan(&stores.schema),
+        // It has fields, not records, and no id file.
+        RecordStore::Neostore => Ok(0),
+    }
+}
+
+/// A store whose slots tell whether they are in use.
+trait ScanUse {
+    fn first(&self) -> u64;
+    fn scan_use(&self, visit: impl FnMut(u64, bool) -> Result<(), IndexError>) -> Result<(), IndexError>;
+}
+
+impl<I: RecordId, R: Record> ScanUse for RecordFile<I, R> {
+    fn first(&self) -> u64 {
+        self.slots().first()
+    }
+
+    fn scan_use(&self, visit: impl FnMut(u64, bool) -> Result<(), IndexError>) -> Result<(), IndexError> {
+        self.scan_use(visit)
+    }
+}
+
+impl ScanUse for DynamicFile {
+    fn first(&self) -> u64 {
+        self.slots().first()
+    }
+
+    fn scan_use(&self, visit: impl FnMut(u64, bool) -> Result<(), IndexError>) -> Result<(), IndexError> {
+        self.scan_use(visit)
+    }
+}
+
 /// Builds an id file from the ids that are not in use. Specification: gbptree 5.2.4.
 #[derive(Debug)]
 pub struct Builder {
@@ -356,16 +431,34 @@ impl Builder {
 
     /// An id that is not in use and not reserved; each must be greater than the one before.
     pub fn unused(&mut self, id: u64) -> Result<(), IndexError> {
-        if id == RESERVED {
-            return Ok(());
+        self.unused_run(id..id.saturating_add(1))
+    }
+
+    /// Ids side by side that are not in use; the same conditions.
+    pub fn unused_run(&mut self, ids: Range<u64>) -> Result<(), IndexError> {
+        for part in ranges(ids) {
+            if part.range != self.range {
+                self.write_range()?;
+                self.range = part.range;
+            }
+            self.unused |= part.ids;
         }
-        let range = id / IDS_PER_ENTRY;
-        if range != self.range {
-            self.write_range()?;
-            self.range = range;
-        }
-        self.unused |= 1 << (id % IDS_PER_ENTRY);
         Ok(())
+    }
+
+    /// Takes the ids from the slots of a store. Slots behind the last one in use are not listed: they are above the
+    /// high id.
+    fn scan(mut self, store: &impl ScanUse) -> Result<u64, IndexError> {
+        let mut high_id = store.first();
+        store.scan_use(|id, in_use| {
+            if in_use {
+                self.unused_run(high_id..id)?;
+                high_id = id + 1;
+            }
+            Ok(())
+        })?;
+        self.finish(high_id)?;
+        Ok(high_id)
     }
 
     fn write_range(&mut self) -> Result<(), IndexError> {
@@ -382,5 +475,237 @@ impl Builder {
         self.write_range()?;
         let header = Header { high_id, highest_written: high_id as i64 - 1, generation: BUILT };
         self.tree.finish(&header.encode())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::gbptree::State;
+    use crate::io::disk::OsDisk;
+
+    fn open(path: &Path, first: u64) -> IdFile {
+        IdFile::open(&PageCache::new(0), &OsDisk, path, first).unwrap().unwrap()
+    }
+
+    fn unused(file: &mut IdFile) -> BTreeSet<u64> {
+        let mut ids = BTreeSet::new();
+        file.unused().unwrap().for_each(|id| assert!(ids.insert(id))).unwrap();
+        ids
+    }
+
+    fn build(path: &Path, ids: impl IntoIterator<Item = u64>, high_id: u64) {
+        let mut builder = Builder::new(&OsDisk::shared(), path).unwrap();
+        ids.into_iter().try_for_each(|id| builder.unused(id)).unwrap();
+        builder.finish(high_id).unwrap();
+    }
+
+    /// All that is not zero of the worked example of the specification, gbptree 5.2.5: offset and bytes.
+    const WORKED: [(usize, &str); 15] = [
+        (0x0000, "00000002 00002000 00000000deadc15e 00000001 00000002"),
+        (0x2000, "00000002 00000003 0000000000000003 0000000000000002 0000000000000004"),
+        (0x2020, "0000000000000004 0000000000000004 00000000 00000000 01"),
+        (0x2039, "00000002 00000003 0000000000000003 0000000000000002 0000000000000004"),
+        (0x2059, "0000000000000004 0000000000000004 00000000 00000000 01"),
+        (0x2072, "0000001c 000000000000012c 000000000000012b 0000000000000002 00000080"),
+        (0x6000, "01 01 00000002 00000002"),
+        (0x600a, "00000002 000000000000 0002"),
+        (0x6022, "00000002 000000000000 0002"),
+        (0x603a, "00000002 000000000000 0002"),
+        (0x6052, "0000000000000000 0000000000000001"),
+        (0x6442, "0000000000000002 0000000000000008 0000000000000000 0000000000000008"),
+        (0x647a, "0000000000000002 0000000000000001 0000001000000000"),
+        (0x6492, "0000000000000001 0000001000000000"),
+        (0x8000, "02"),
+    ];
+
+    #[test]
+    fn the_worked_file_is_built_byte_for_byte() {
+        let mut expected = vec![0; 5 * 8192];
+        for (offset, text) in WORKED {
+            let digits: Vec<u8> = text.bytes().filter(|byte| *byte != b' ').collect();
+            for (at, pair) in digits.chunks(2).enumerate() {
+                let pair = std::str::from_utf8(pair).unwrap();
+                expected[offset + at] = u8::from_str_radix(pair, 16).unwrap();
+            }
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("neostore.nodestore.db.id");
+        build(&path, [3, 128, 228], 300);
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len(), expected.len());
+        let different = bytes.iter().zip(&expected).position(|(a, b)| a != b);
+        assert_eq!(different, None, "first difference at {different:#x?}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "nothing else is left");
+        let mut file = open(&path, 0);
+        assert_eq!(file.high_id(), 300);
+        assert_eq!(unused(&mut file), BTreeSet::from([3, 128, 228]));
+    }
+
+    #[test]
+    fn ids_that_were_never_written_become_free_and_reserved_ones_never() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        build(&path, [2], RESERVED - 300);
+        let mut file = open(&path, 1);
+        file.mark(0, false).unwrap();
+        file.mark(RESERVED - 2, true).unwrap();
+        file.mark(RESERVED, false).unwrap();
+        file.mark(RESERVED + 3, true).unwrap();
+        file.raise_high_id(RESERVED + 9);
+        file.finish().unwrap();
+        let mut file = open(&path, 1);
+        assert!(file.tree().was_clean());
+        assert_eq!(file.high_id(), RESERVED + 9);
+        let skipped = (RESERVED - 300..RESERVED - 2).chain([RESERVED - 1, RESERVED + 1, RESERVED + 2]);
+        assert_eq!(unused(&mut file), skipped.chain([2]).collect());
+        // Nothing was ever written, and the first id is not for records.
+        build(&path, [], 0);
+        let mut file = open(&path, 1);
+        file.mark(3, true).unwrap();
+        assert_eq!(unused(&mut file), BTreeSet::from([1, 2]));
+    }
+
+    #[test]
+    fn entries_keep_their_generation_and_new_ones_get_that_of_the_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        build(&path, [1, 2, 300], 400);
+        for (session, marks) in
+            [(3, [(1, true), (5, false), (500, false)]), (4, [(300, true), (2, true), (5, true)])]
+        {
+            let mut file = open(&path, 0);
+            for (id, in_use) in marks {
+                file.mark(id, in_use).unwrap();
+            }
+            file.finish().unwrap();
+            assert_eq!(Header::decode(&path, open(&path, 0).tree.header()).unwrap().generation, session);
+        }
+        let mut file = open(&path, 0);
+        let entry = |range: u64| file.tree.get(&range.to_be_bytes(), Entry::decode).unwrap().flatten();
+        assert_eq!(entry(0), None, "an entry without ids is removed");
+        assert_eq!(entry(2), None);
+        // Deleted, and not yet free: 500 was in use until now.
+        let expected = Entry { generation: 3, deleted: 1 << (500 - 384), free: 0, handed_out: 0 };
+        assert_eq!(entry(3), Some(expected));
+        assert_eq!(unused(&mut file), BTreeSet::from([500]));
+    }
+
+    #[test]
+    fn a_file_that_was_never_completed_must_be_built_and_a_broken_one_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        let result = |path: &Path| IdFile::open(&PageCache::new(0), &OsDisk, path, 0);
+        assert!(result(&path).unwrap().is_none());
+        let with_header = |header: &[u8]| {
+            let tree = Replacement::start(&OsDisk::shared(), &path, IdLayout).unwrap();
+            tree.finish(header).unwrap();
+        };
+        let good = Header { high_id: 7, highest_written: 6, generation: 2 };
+        with_header(&Header { generation: 1, ..good }.encode());
+        assert!(result(&path).unwrap().is_none());
+        with_header(&good.encode()[..27]);
+        assert!(matches!(result(&path), Err(IndexError::Header { length: 27, wanted: 28, .. })));
+        for (offset, field) in
+            [(0, "the high id"), (8, "the highest written id"), (24, "the number of ids per entry")]
+        {
+            let mut header = good.encode();
+            header[offset] |= 0x80;
+            with_header(&header);
+            let error = result(&path).unwrap_err().to_string();
+            assert!(error.contains(field), "{error}");
+        }
+        with_header(&Header { generation: i64::MAX, ..good }.encode());
+        assert!(matches!(result(&path), Err(IndexError::HeaderField { field: "the generation", .. })));
+        std::fs::write(&path, b"").unwrap();
+        assert!(matches!(result(&path), Err(IndexError::Tree(_))));
+        with_header(&good.encode());
+        let mut file = open(&path, 0);
+        assert!(file.mark(u64::MAX, true).is_err());
+        let mut tree = Replacement::start(&OsDisk::shared(), &path, IdLayout).unwrap();
+        tree.push(&(-1_i64).to_be_bytes(), &Entry { deleted: 1, ..Entry::default() }.encode()).unwrap();
+        tree.finish(&good.encode()).unwrap();
+        let mut file = open(&path, 0);
+        assert!(matches!(file.unused().unwrap().next_range(), Err(IndexError::Entry { found: -1, .. })));
+    }
+
+    #[test]
+    fn a_file_left_by_a_running_database_is_read_as_of_its_checkpoint_and_cleaned() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("id");
+        // More leaves than the smallest cache holds, so that pages are written back before the end.
+        build(&path, (0..20_000).map(|range| range * 128), 20_000 * 128);
+        let mut file = open(&path, 0);
+        let before = unused(&mut file);
+        let pages = std::fs::metadata(&path).unwrap().len();
+        for range in 0..20_000 {
+            file.mark(range * 128 + 5, false).unwrap();
+        }
+        // As if the process was killed.
+        drop(file);
+        assert!(std::fs::metadata(&path).unwrap().len() > pages + 50 * 8192);
+        let stored: Vec<_> = std::fs::read(&path)
+            .unwrap()
+            .chunks(8192)
+            .skip(1)
+            .take(2)
+            .map(|page| State::decode(page).unwrap())
+            .collect();
+        assert!(stored.iter().any(|page| page.valid && !page.state.clean));
+        let mut file = open(&path, 0);
+        assert!(!file.tree().was_clean());
+        assert_eq!(unused(&mut file), before);
+        file.mark(4, false).unwrap();
+        file.finish().unwrap();
+        let mut file = open(&path, 0);
+        assert!(file.tree().was_clean());
+        let mut found = Vec::new();
+        file.tree().check(&mut |inconsistency| found.push(inconsistency)).unwrap();
+        assert_eq!(found, []);
+        let mut expected = before;
+        expected.insert(4);
+        assert_eq!(unused(&mut file), expected);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn an_id_file_knows_what_a_set_of_ids_would_know(
+            first in 0_u64..2,
+            free in proptest::collection::btree_set(1_u64..2_000, 0..200),
+            sessions in proptest::collection::vec(
+                proptest::collection::btree_map(1_u64..3_000, any::<bool>(), 0..150), 1..4),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("id");
+            let high_id = free.last().map_or(first, |last| last + 1);
+            build(&path, free.iter().copied(), high_id);
+            let (mut model, mut highest, mut high_id) = (free, high_id as i64 - 1, high_id);
+            for marks in sessions {
+                let mut file = open(&path, first);
+                for (&id, &in_use) in &marks {
+                    file.mark(id, in_use).unwrap();
+                    high_id = high_id.max(id + 1);
+                    if in_use {
+                        let from = first.max((highest + 1) as u64);
+                        model.extend(from..id);
+                        highest = highest.max(id as i64);
+                        model.remove(&id);
+                    } else {
+                        model.insert(id);
+                    }
+                }
+                prop_assert_eq!(&unused(&mut file), &model);
+                file.finish().unwrap();
+                let mut file = open(&path, first);
+                prop_assert_eq!(file.high_id(), high_id);
+                prop_assert_eq!(&unused(&mut file), &model);
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! | [`value`] | values of properties: keys of the native indexes |
 //! | [`lucene`] | indexes that are Lucene's: whether they are complete |
 //! | [`files`] | where all of them are, and their removal |
+//! | [`recount`], [`token_scan`] | counts, degrees and lookup indexes from the record stores |
 //! | [`replacement`] | a tree built beside the file that it replaces |
 //!
 //! The room knows what keys and values mean, [`gbptree`](crate::gbptree) how they are stored. It knows nothing of the
@@ -19,9 +20,11 @@ mod error;
 pub mod files;
 pub mod id_file;
 pub mod lucene;
+pub mod recount;
 pub mod replacement;
 pub mod statistics;
 pub mod token;
+pub mod token_scan;
 pub mod value;
 
 pub use error::IndexError;

@@ -83,3 +83,27 @@ pub fn remove_unfinished(disk: &SharedDisk, directory: &Path) -> Result<(), Disk
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::token::TokenLayout;
+    use crate::io::disk::OsDisk;
+
+    #[test]
+    fn what_is_given_up_leaves_the_old_file_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (disk, path) = (OsDisk::shared(), dir.path().join("index"));
+        std::fs::write(&path, b"old").unwrap();
+        let replacement = Replacement::start(&disk, &path, TokenLayout).unwrap();
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2);
+        drop(replacement);
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        // As a killed process leaves it.
+        std::mem::forget(Replacement::start(&disk, &path, TokenLayout).unwrap());
+        remove_unfinished(&disk, dir.path()).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"old");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+}

@@ -144,3 +144,62 @@ impl Statistics {
         Ok(self.tree.finish(None)?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::disk::OsDisk;
+
+    #[test]
+    fn samples_are_kept_by_rule() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("neostore.indexstats.db");
+        let open = || Statistics::open(&PageCache::new(0), &OsDisk, &path).unwrap();
+        assert!(open().is_none());
+        Statistics::create(&OsDisk::shared(), &path).unwrap();
+        let sample =
+            |n: i64| Sample { unique_values: n, sample_size: 2 * n, updates: 3 * n, index_size: 1 << 40 };
+        let mut statistics = open().unwrap();
+        for rule in [7, 300, 5, 6] {
+            statistics.put(SchemaId(rule), &sample(rule as i64)).unwrap();
+        }
+        statistics.put(SchemaId(6), &sample(66)).unwrap();
+        assert!(statistics.remove(SchemaId(7)).unwrap());
+        assert!(!statistics.remove(SchemaId(8)).unwrap());
+        statistics.finish().unwrap();
+        let statistics = open().unwrap();
+        assert!(statistics.tree().was_clean());
+        let mut all = Vec::new();
+        statistics.for_each(|rule, sample| all.push((rule.0, sample))).unwrap();
+        assert_eq!(all, [(5, sample(5)), (6, sample(66)), (300, sample(300))]);
+        assert_eq!(statistics.get(SchemaId(300)).unwrap(), Some(sample(300)));
+        assert_eq!(statistics.get(SchemaId(7)).unwrap(), None);
+    }
+
+    #[test]
+    fn slots_have_the_sizes_that_neo4j_gives_them() {
+        assert_eq!(key_of(SchemaId(0x0102)), {
+            let mut key = [0; 64];
+            key[6..8].copy_from_slice(&[1, 2]);
+            key
+        });
+        let bytes = Sample { unique_values: 1, sample_size: 2, updates: 3, index_size: 4 }.encode();
+        assert_eq!(bytes.len(), 256);
+        assert_eq!([7, 15, 23, 31].map(|at| bytes[at]), [1, 2, 3, 4]);
+        assert_eq!(bytes.iter().filter(|&&byte| byte != 0).count(), 4);
+    }
+
+    #[test]
+    fn a_file_that_is_no_tree_and_a_rule_that_can_t_be_are_errors() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("statistics");
+        std::fs::write(&path, [0; 8192]).unwrap();
+        let open = || Statistics::open(&PageCache::new(0), &OsDisk, &path);
+        assert!(matches!(open(), Err(IndexError::Tree(_))));
+        let mut tree = Replacement::start(&OsDisk::shared(), &path, StatisticsLayout).unwrap();
+        tree.push(&[0xff; KEY], &[0; VALUE]).unwrap();
+        tree.finish(&[]).unwrap();
+        let result = open().unwrap().unwrap().for_each(|_, _| {});
+        assert!(matches!(result, Err(IndexError::Entry { field: "index id", found: -1, .. })));
+    }
+}

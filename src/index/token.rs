@@ -233,3 +233,134 @@ impl Builder {
         self.tree.finish(&[ONLINE])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::io::disk::OsDisk;
+
+    fn open(path: &Path) -> TokenIndex {
+        match TokenIndex::open(&PageCache::new(0), &OsDisk, path).unwrap() {
+            TokenState::Online(index) => index,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn entities(index: &TokenIndex) -> BTreeSet<(u32, u64)> {
+        let mut all = BTreeSet::new();
+        let mut entries = index.entries().unwrap();
+        while let Some(TokenRange { token, range, entities }) = entries.next().unwrap() {
+            all.extend((0..64).filter(|bit| entities >> bit & 1 == 1).map(|bit| (token, range * 64 + bit)));
+        }
+        all
+    }
+
+    #[test]
+    fn the_worked_entry_is_as_in_the_specification() {
+        let key = encode_key(0, 0x12_3456_789a);
+        assert_eq!(key, [0, 0, 0, 0, 0x34, 0x56, 0x78, 0x9a, 0x00, 0x12]);
+        assert_eq!(decode_key(&key), Some((0, 0x12_3456_789a)));
+        assert_eq!(decode_key(&[0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Some((9, -1)));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        Builder::new(&OsDisk::shared(), &path).unwrap().finish().unwrap();
+        let mut index = open(&path);
+        index.change(0, 0x12_3456_789a, 1 | 1 << 63, 0).unwrap();
+        let value = index.tree().get(&key, <[u8]>::to_vec).unwrap();
+        assert_eq!(value, Some(vec![0x80, 0, 0, 0, 0, 0, 0, 1]));
+        let error = index.change(0, 1 << 47, 1, 0).unwrap_err();
+        assert!(matches!(error, IndexError::Entry { field: "entity range", .. }), "{error}");
+    }
+
+    #[test]
+    fn the_header_tells_whether_the_index_can_be_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        let state = || TokenIndex::open(&PageCache::new(0), &OsDisk, &path);
+        assert!(matches!(state().unwrap(), TokenState::Missing));
+        std::fs::write(&path, b"").unwrap();
+        assert!(matches!(state().unwrap(), TokenState::Populating));
+        let with_header = |header: &[u8]| {
+            let tree = Replacement::start(&OsDisk::shared(), &path, TokenLayout).unwrap();
+            tree.finish(header).unwrap();
+        };
+        with_header(&[POPULATING]);
+        assert!(matches!(state().unwrap(), TokenState::Populating));
+        with_header(&[ONLINE]);
+        assert!(matches!(state().unwrap(), TokenState::Online(_)));
+        for (header, message) in
+            [(&b"\x02\0\x04diskmore"[..], "disk"), (b"\x02\0\x40disk", "disk"), (b"\x02", "")]
+        {
+            with_header(header);
+            assert!(matches!(state().unwrap(), TokenState::Failed(found) if found == message));
+        }
+        with_header(&[9]);
+        assert!(matches!(state(), Err(IndexError::State { found: 9, .. })));
+        with_header(&[]);
+        assert!(matches!(state(), Err(IndexError::Header { length: 0, .. })));
+    }
+
+    #[test]
+    fn a_token_or_a_range_that_can_t_be_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("index");
+        for (key, field) in [([0xff; KEY], "entity range"), ([0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0], "token")] {
+            let mut tree = Replacement::start(&OsDisk::shared(), &path, TokenLayout).unwrap();
+            tree.push(&key, &1_u64.to_be_bytes()).unwrap();
+            tree.finish(&[ONLINE]).unwrap();
+            let index = open(&path);
+            let result = index.entries().unwrap().next();
+            assert!(
+                matches!(&result, Err(IndexError::Entry { field: found, .. }) if *found == field),
+                "{result:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn an_index_knows_what_a_set_of_pairs_would_know(
+            start in proptest::collection::btree_map((0_u32..5, 0_u64..400), any::<u64>(), 0..300),
+            changes in proptest::collection::btree_map(
+                (0_u32..6, 0_u64..500), (any::<u64>(), any::<u64>(), 0_u8..3), 0..300),
+        ) {
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("index");
+            let mut builder = Builder::new(&OsDisk::shared(), &path).unwrap();
+            for (&(token, range), &entities) in &start {
+                builder.push(TokenRange { token, range, entities }).unwrap();
+            }
+            builder.finish().unwrap();
+            let mut model: BTreeMap<(u32, u64), u64> = start;
+            let mut index = open(&path);
+            for (&(token, range), &(add, remove, kind)) in &changes {
+                let (add, remove) = match kind {
+                    0 => (add, remove),
+                    1 => (0, u64::MAX),
+                    _ => (add & 1, !add),
+                };
+                index.change(token, range, add, remove).unwrap();
+                let entry = model.entry((token, range)).or_default();
+                *entry = *entry & !remove | add;
+            }
+            model.retain(|_, entities| *entities != 0);
+            let expected: BTreeSet<(u32, u64)> = model
+                .iter()
+                .flat_map(|(&(token, range), &bits)| {
+                    (0..64).filter(move |bit| bits >> bit & 1 == 1).map(move |bit| (token, range * 64 + bit))
+                })
+                .collect();
+            prop_assert!(entities(&index) == expected);
+            index.finish().unwrap();
+            let index = open(&path);
+            prop_assert!(index.tree().was_clean());
+            prop_assert!(entities(&index) == expected);
+        }
+    }
+}

@@ -5,6 +5,7 @@ use super::format::Family;
 use super::id::{
     GroupId, LabelId, NodeId, PropertyId, PropertyKeyId, RelationshipId, RelationshipTypeId, SchemaId,
 };
+use super::labels::{LabelField, Labels, decode_dynamic};
 use super::layout::{DatabaseLayout, RecordStore};
 use super::page_cache::{PageCache, PageCacheError};
 use super::record::{
@@ -142,6 +143,39 @@ impl Stores {
     /// Writes all changed pages and forces the files.
     pub fn sync(&self) -> Result<(), PageCacheError> {
         self.slots().into_iter().try_for_each(|slots| slots.file().sync())
+    }
+
+    /// The labels that a node's label field tells of, ascending and each once. They replace what is in `labels`;
+    /// `buffer` is for the bytes of long lists, its content is lost.
+    pub fn labels(
+        &self,
+        id: NodeId,
+        field: LabelField,
+        buffer: &mut Vec<u8>,
+        labels: &mut Vec<LabelId>,
+    ) -> Result<(), StoreError> {
+        labels.clear();
+        match field.labels() {
+            Labels::Inline(inline) => {
+                let malformed = |malformed| self.nodes.slots().malformed(id.0, malformed);
+                for label in inline {
+                    labels.push(label.map_err(malformed)?);
+                }
+            }
+            Labels::Dynamic(first) => {
+                buffer.clear();
+                self.node_labels.read_chain(first, buffer)?;
+                let malformed = |malformed| self.node_labels.slots().malformed(first.0, malformed);
+                let (_, dynamic) = decode_dynamic(buffer).map_err(malformed)?;
+                for label in dynamic {
+                    labels.push(label.map_err(malformed)?);
+                }
+            }
+        }
+        // In a sound store they are sorted already, which costs one look at each.
+        labels.sort_unstable();
+        labels.dedup();
+        Ok(())
     }
 
     /// The property records of a chain, one after the other.

@@ -66,9 +66,19 @@ impl<I: RecordId, R: Record> RecordFile<I, R> {
     }
 
     /// Calls `visit` for each record in use. What was written before is seen; nothing may be written meanwhile.
-    pub fn scan<E: From<StoreError>>(&self, mut visit: impl FnMut(I, R) -> Result<(), E>) -> Result<(), E> {
+    pub fn scan<E: From<StoreError>>(&self, visit: impl FnMut(I, R) -> Result<(), E>) -> Result<(), E> {
+        self.scan_part(0, 1, visit)
+    }
+
+    /// [`scan`](Self::scan) of one of `parts` parts of the file, 0 the first: so several threads share the work.
+    pub fn scan_part<E: From<StoreError>>(
+        &self,
+        part: u64,
+        parts: u64,
+        mut visit: impl FnMut(I, R) -> Result<(), E>,
+    ) -> Result<(), E> {
         match self.slots.family() {
-            Family::Standard | Family::Aligned => self.slots.scan(|id, slot| {
+            Family::Standard | Family::Aligned => self.slots.scan_part(part, parts, |id, slot| {
                 let Some(slot) = <R as Layout<Standard>>::Slot::of(slot) else { return Ok(()) };
                 let record = <R as Layout<Standard>>::decode(id, slot, &[])
                     .map_err(|malformed| self.slots.malformed(id, malformed))?;
@@ -76,7 +86,7 @@ impl<I: RecordId, R: Record> RecordFile<I, R> {
             }),
             Family::HighLimit => {
                 let mut second = self.slots.reader();
-                self.slots.scan(|id, slot| {
+                self.slots.scan_part(part, parts, |id, slot| {
                     let record = high_limit(&self.slots, id, slot, &mut second)?;
                     second.release();
                     record.zip(I::from_slot(id)).map_or(Ok(()), |(record, id)| visit(id, record))

@@ -91,14 +91,27 @@ impl Slots {
     /// What was written before is seen; nothing may be written meanwhile.
     pub(super) fn scan<E: From<StoreError>>(
         &self,
+        visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.scan_part(0, 1, visit)
+    }
+
+    /// [`scan`](Self::scan) of one of `parts` parts of the file that are about equal; 0 is the first.
+    pub(super) fn scan_part<E: From<StoreError>>(
+        &self,
+        part: u64,
+        parts: u64,
         mut visit: impl FnMut(u64, &[u8]) -> Result<(), E>,
     ) -> Result<(), E> {
         self.file.flush().map_err(StoreError::from)?;
         let page_size = self.file.page_size();
         let pages = self.file.pages();
-        let mut buffer = vec![0; page_size * SCAN_PAGES.min(pages) as usize];
-        for first_page in (0..pages).step_by(SCAN_PAGES as usize) {
-            let count = SCAN_PAGES.min(pages - first_page) as usize;
+        let share = pages.div_ceil(parts.max(1));
+        let start = share.saturating_mul(part).min(pages);
+        let end = start.saturating_add(share).min(pages);
+        let mut buffer = vec![0; page_size * SCAN_PAGES.min(end - start) as usize];
+        for first_page in (start..end).step_by(SCAN_PAGES as usize) {
+            let count = SCAN_PAGES.min(end - first_page) as usize;
             let bytes = buffer.get_mut(..count * page_size).unwrap_or_default();
             let offset = first_page.saturating_mul(page_size as u64);
             let read = self.file.file().read_at(offset, bytes).map_err(StoreError::from)?;
