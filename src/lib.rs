@@ -10,6 +10,7 @@
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`tls`] | the SSL policy turned into TLS of the client and of the server |
 //! | [`config`] | `neo4j.conf` and `--additional-config`: syntax, settings, value types, SSL policy |
+//! | [`recovery`] | transactions behind the last checkpoint into stores, ids, counts and indexes; the checkpoint |
 //! | [`txlog`] | transaction logs and checkpoints: entries, commands, files |
 //! | [`store`] | a database directory: file names, metadata store, records, values, tokens, schema rules, page cache |
 //! | [`consistency`] | the consistency check: one file per checked thing, the report, its words |
@@ -17,7 +18,8 @@
 //! | [`gbptree`] | the generation-aware B+ tree file: meta, state, nodes, free list, cursor, writer, builder, check |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
-//! Data goes down once: `cli → backup, serve → catchup, consistency → txlog, index → gbptree, store → io`; `config` and `tls` stand beside.
+//! Data goes down once: `cli → backup, serve → catchup, consistency, recovery → txlog, index → gbptree, store → io`; `config` and
+//! `tls` stand beside.
 //! `docs/architecture.md` tells the why.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -29,6 +31,7 @@ pub mod consistency;
 pub mod gbptree;
 pub mod index;
 pub mod io;
+pub mod recovery;
 pub mod serve;
 pub mod store;
 pub mod tls;

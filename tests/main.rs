@@ -12,6 +12,7 @@ mod gbptree;
 mod index;
 mod kernel;
 mod records;
+mod replay;
 mod serve;
 mod support;
 mod tls;

@@ -68,6 +68,11 @@ impl IndexError {
         matches!(self, Self::Disk(_) | Self::Tree(TreeError::Disk(_) | TreeError::Cache(_)))
     }
 
+    /// Whether the file itself is unusable, so that a new one can be built in its place.
+    pub fn is_damage(&self) -> bool {
+        !self.is_disk() && !matches!(self, Self::Store(_))
+    }
+
     /// An entry that can't be.
     pub(super) fn entry(path: &Path, field: &'static str, found: i64) -> Self {
         Self::Entry { path: path.to_owned(), field, found }

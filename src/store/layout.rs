@@ -111,6 +111,9 @@ pub const DATABASE_LOCK: &str = "database_lock";
 /// End of the name of a file that is being built beside the one that it will replace.
 pub const BUILDING: &str = ".building";
 
+/// Directory of what a recovery sorts, in that of the database.
+pub const RECOVERY_SCRATCH: &str = "temp-recovery";
+
 const LOG_PREFIX: &str = "neostore.transaction.db.";
 const CHECKPOINT_PREFIX: &str = "checkpoint.";
 
@@ -154,6 +157,7 @@ impl Purpose {
         match name {
             TOOLS
             | DATABASE_LOCK
+            | RECOVERY_SCRATCH
             | QUARANTINE_MARKER
             | "store_lock"
             | "profiles"
@@ -232,6 +236,7 @@ mod tests {
             ("checkpoints", Purpose::Other),
             ("database_lock", Purpose::Foreign),
             ("tools", Purpose::Foreign),
+            ("temp-recovery", Purpose::Foreign),
             ("neostore.counts.db.building", Purpose::Foreign),
             ("schema", Purpose::Other),
         ] {

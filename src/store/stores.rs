@@ -140,6 +140,27 @@ impl Stores {
         ]
     }
 
+    /// The slots of a store; `None`: the metadata store has none.
+    pub fn of(&self, store: RecordStore) -> Option<&Slots> {
+        Some(match store {
+            RecordStore::NodeLabels => self.node_labels.slots(),
+            RecordStore::Node => self.nodes.slots(),
+            RecordStore::PropertyKeyName => self.key_names.slots(),
+            RecordStore::PropertyKey => self.key_tokens.slots(),
+            RecordStore::PropertyString => self.strings.slots(),
+            RecordStore::PropertyArray => self.arrays.slots(),
+            RecordStore::Property => self.properties.slots(),
+            RecordStore::Relationship => self.relationships.slots(),
+            RecordStore::RelationshipTypeName => self.type_names.slots(),
+            RecordStore::RelationshipType => self.type_tokens.slots(),
+            RecordStore::LabelName => self.label_names.slots(),
+            RecordStore::Label => self.label_tokens.slots(),
+            RecordStore::Schema => self.schema.slots(),
+            RecordStore::RelationshipGroup => self.groups.slots(),
+            RecordStore::Neostore => return None,
+        })
+    }
+
     /// Writes all changed pages and forces the files.
     pub fn sync(&self) -> Result<(), PageCacheError> {
         self.slots().into_iter().try_for_each(|slots| slots.file().sync())

@@ -12,6 +12,7 @@ mod error;
 pub mod files;
 pub mod header;
 pub mod reader;
+pub mod retention;
 pub mod tail;
 pub mod wire;
 pub mod writer;

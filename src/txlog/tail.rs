@@ -86,7 +86,11 @@ impl Tail {
             let store_id = Some(checkpoint.store_id);
             return Self::behind(files, LastCheckpoint { position: checkpoint.position, store_id });
         }
-        // Logs of 4.0 and 4.1: checkpoints are among the transactions.
+        Self::find_inline(files)
+    }
+
+    /// Logs of 4.0 and 4.1: checkpoints are among the transactions.
+    fn find_inline(files: &LogFiles) -> Result<Self, LogError> {
         let mut entries_after = false;
         for log_version in files.versions().rev() {
             if files.header(log_version)?.is_none() && files.highest() == Some(log_version) {
@@ -105,6 +109,25 @@ impl Tail {
         match (files.lowest(), files.highest()) {
             (Some(lowest @ 1..), Some(highest)) => Err(LogError::NoCheckpoint { lowest, highest }),
             _ => Ok(Self { checkpoint: None, entries_after }),
+        }
+    }
+
+    /// The same for logs that may be damaged: checkpoints that can't be used are passed over, and what can't be read
+    /// behind the last usable one counts as transactions.
+    pub fn find_readable(files: &LogFiles) -> Result<Self, LogError> {
+        for (number, path) in files.checkpoints().rev() {
+            for checkpoint in readable_records(&ReadFile::open(path)?, number)?.into_iter().rev() {
+                if check(files, path, &checkpoint).is_ok() {
+                    let (position, store_id) = (checkpoint.position, Some(checkpoint.store_id));
+                    let checkpoint = LastCheckpoint { position, store_id };
+                    let tail = Self::behind(files, checkpoint);
+                    return Ok(tail.unwrap_or(Self { checkpoint: Some(checkpoint), entries_after: true }));
+                }
+            }
+        }
+        match (Self::find_inline(files), files.lowest()) {
+            (Err(_), Some(0)) => Ok(Self { checkpoint: None, entries_after: true }),
+            (found, _) => found,
         }
     }
 
@@ -147,6 +170,23 @@ pub fn last_detached(files: &LogFiles) -> Result<Option<(&Path, Checkpoint)>, Lo
         }
     }
     Ok(None)
+}
+
+/// The records of a checkpoint log up to the first that is damaged.
+fn readable_records(file: &ReadFile, number: u64) -> Result<Vec<Checkpoint>, LogError> {
+    let mut checkpoints = Vec::new();
+    if !matches!(file.header(number), Ok(Some(_))) {
+        return Ok(checkpoints);
+    }
+    let mut record = [0; Checkpoint::SIZE];
+    for offset in (LogHeader::SIZE as u64..file.length).step_by(Checkpoint::SIZE) {
+        if file.read_at(offset, &mut record)? < record.len() {
+            break;
+        }
+        let Ok(checkpoint) = Checkpoint::decode(&record) else { break };
+        checkpoints.push(checkpoint);
+    }
+    Ok(checkpoints)
 }
 
 /// The last record of a checkpoint log. All are read: one that is damaged makes the file unusable, as in Neo4j; a part

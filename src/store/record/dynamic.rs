@@ -237,6 +237,11 @@ impl DynamicWriter<'_> {
             .map_err(|malformed| self.slots.malformed(id.slot(), malformed))
     }
 
+    /// The bytes of a slot.
+    pub(super) fn slot(&mut self, id: u64) -> Result<&mut [u8], StoreError> {
+        self.writer.slot(id)
+    }
+
     /// Marks a record as not in use.
     pub fn delete(&mut self, id: DynamicId) -> Result<(), StoreError> {
         Dynamic::delete(self.slots.family(), self.writer.slot(id.slot())?);

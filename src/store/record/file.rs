@@ -207,22 +207,30 @@ impl<I: RecordId, R: Record> RecordWriter<'_, I, R> {
 
     /// Marks a record as not in use, and its second unit, if it has one.
     pub fn delete(&mut self, id: I, second: Option<u64>) -> Result<(), StoreError> {
-        for id in std::iter::once(id.slot()).chain(second) {
-            let slot = self.writer.slot(id)?;
-            match self.slots.family() {
-                Family::Standard | Family::Aligned => {
-                    if let Some(slot) = <R as Layout<Standard>>::Slot::of_mut(slot) {
-                        <R as Layout<Standard>>::delete(slot);
-                    }
+        std::iter::once(id.slot()).chain(second).try_for_each(|id| self.delete_unit(id))
+    }
+
+    /// Marks one slot as not in use, whatever unit of a record it is.
+    pub(super) fn delete_unit(&mut self, id: u64) -> Result<(), StoreError> {
+        let slot = self.writer.slot(id)?;
+        match self.slots.family() {
+            Family::Standard | Family::Aligned => {
+                if let Some(slot) = <R as Layout<Standard>>::Slot::of_mut(slot) {
+                    <R as Layout<Standard>>::delete(slot);
                 }
-                Family::HighLimit => {
-                    if let Some(slot) = <R as Layout<HighLimit>>::Slot::of_mut(slot) {
-                        <R as Layout<HighLimit>>::delete(slot);
-                    }
+            }
+            Family::HighLimit => {
+                if let Some(slot) = <R as Layout<HighLimit>>::Slot::of_mut(slot) {
+                    <R as Layout<HighLimit>>::delete(slot);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The bytes of a slot.
+    pub(super) fn slot(&mut self, id: u64) -> Result<&mut [u8], StoreError> {
+        self.writer.slot(id)
     }
 }
 

@@ -38,9 +38,10 @@ pub struct Overflow {
 
 impl Overflow {
     /// Writes the second unit: its header, then the bytes; what is behind them stays.
-    pub(super) fn write(&self, slot: &mut [u8]) {
+    /// Returns how many bytes that are.
+    pub(super) fn write(&self, slot: &mut [u8]) -> usize {
         let unit = std::iter::once(&(IN_USE | TWO_UNITS)).chain(self.bytes.iter().take(self.length));
-        slot.iter_mut().zip(unit).for_each(|(to, from)| *to = *from);
+        slot.iter_mut().zip(unit).map(|(to, from)| *to = *from).count()
     }
 }
 

@@ -15,6 +15,7 @@ mod fields;
 mod file;
 mod group;
 mod high_limit;
+mod image;
 mod node;
 mod property;
 mod reference;
@@ -28,6 +29,7 @@ pub use dynamic::{Dynamic, DynamicFile, DynamicWriter};
 pub use file::{Record, RecordFile, RecordReader, RecordWriter};
 pub use group::{Direction, Directions, RelationshipGroup};
 pub use high_limit::{HighLimit, Units};
+pub use image::{ImageWriter, RecordImage, SlotImage, StoreFile};
 pub use node::{Node, NodeChain};
 pub use property::Property;
 pub use relationship::{ChainLink, Previous, Relationship};
@@ -62,6 +64,11 @@ pub trait Layout<Format>: Sized {
 
     /// Writes the record, the exact reverse; returns what goes into the second unit.
     fn encode(&self, id: u64, units: Units, slot: &mut Self::Slot) -> Result<Overflow, Malformed>;
+
+    /// How many bytes of its slot the record takes; `None`: all of them, or the format does not tell.
+    fn written(&self) -> Option<usize> {
+        None
+    }
 
     /// Marks a slot as not in use.
     fn delete(slot: &mut Self::Slot);

@@ -128,6 +128,10 @@ impl Layout<Standard> for Property {
         Ok(Overflow::default())
     }
 
+    fn written(&self) -> Option<usize> {
+        Some(FIRST_WORD + WORD_SIZE * (self.used + 1).min(WORDS))
+    }
+
     fn delete(slot: &mut Self::Slot) {
         slot.iter_mut().skip(FIRST_WORD).take(WORD_SIZE).for_each(|byte| *byte = 0);
     }

@@ -1,6 +1,7 @@
 //! The slots of a store file: where they are, one after the other, and all at disk speed.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use super::reference::RESERVED;
 use crate::io::disk::DiskFile;
@@ -30,7 +31,7 @@ impl Slots {
         file: Box<dyn DiskFile>,
         family: Family,
         size: usize,
-        ids: std::ops::RangeInclusive<u64>,
+        ids: RangeInclusive<u64>,
     ) -> Result<Self, StoreError> {
         let file = cache.open(file, family.page_size(size))?;
         let (first, most) = ids.into_inner();
@@ -48,19 +49,27 @@ impl Slots {
         self.family
     }
 
-    /// The first id that is not reserved.
-    pub fn first(&self) -> u64 {
-        self.first
-    }
-
     /// Bytes of a slot.
     pub fn size(&self) -> usize {
         self.size
     }
 
+    /// The first id that is not reserved.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Slots in a page.
     pub fn per_page(&self) -> u64 {
         self.per_page
+    }
+
+    /// The id that no record ever has.
+    pub const NO_ID: u64 = RESERVED;
+
+    /// The ids that records may have, [`NO_ID`](Self::NO_ID) excepted.
+    pub fn ids(&self) -> RangeInclusive<u64> {
+        self.first..=self.most
     }
 
     /// An error of a record of this file.

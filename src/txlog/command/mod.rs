@@ -182,9 +182,19 @@ impl RecordFlags {
         self.0 & 0x02 != 0
     }
 
+    /// Whether the record does not fit into one unit.
+    pub fn requires_secondary_unit(self) -> bool {
+        self.0 & 0x04 != 0
+    }
+
     /// Whether the id of a second unit is in the image.
     pub fn has_secondary_unit(self) -> bool {
         self.0 & 0x08 != 0
+    }
+
+    /// Of a token: whether it belongs to Neo4j itself.
+    pub fn is_internal(self) -> bool {
+        self.0 & 0x20 != 0
     }
 
     /// Whether references are not compressed.

@@ -1,0 +1,3 @@
+//! Recovery of databases whose logs go on behind the last checkpoint.
+
+mod real_stores;

@@ -1,0 +1,44 @@
+//! The databases of `fixtures/stores`, and what a real Neo4j makes of the same files.
+
+use std::path::Path;
+
+use neo4j_admin::io::disk::OsDisk;
+use neo4j_admin::recovery::{self, Outcome, Recovered, Recovery, Silent};
+use neo4j_admin::store::layout::DatabaseLayout;
+
+use crate::support::{digest, stores};
+
+/// A recovery with the memory that a backup has by default.
+fn recovery(directory: &Path) -> Recovery {
+    Recovery {
+        layout: DatabaseLayout::flat(directory),
+        disk: OsDisk::shared(),
+        page_cache: 8 << 20,
+        threads: 2,
+        retention: None,
+        until: None,
+        required: None,
+        fail_on_corrupted: true,
+        force: false,
+    }
+}
+
+fn recover(recovery: &Recovery) -> Recovered {
+    match recovery.run(&Silent).unwrap() {
+        Outcome::Recovered(recovered) => recovered,
+        Outcome::NotRequired => panic!("nothing was recovered"),
+    }
+}
+
+#[test]
+fn a_crashed_database_has_all_its_transactions_afterwards() {
+    let directory = tempfile::tempdir().unwrap();
+    stores::unpack("crashed", directory.path());
+    let database = directory.path().join("neo4j");
+    let expected = &stores::digests()["crashed"]["neo4j"];
+    let recovered = recover(&recovery(&database));
+    assert_eq!(recovered.last.0, i64::try_from(expected.transaction).unwrap());
+    assert_eq!(digest::of(&database), *expected);
+    assert_eq!(recovery::reason(&DatabaseLayout::flat(&database)).unwrap(), None);
+    assert_eq!(recovery(&database).run(&Silent).unwrap(), Outcome::NotRequired);
+}
