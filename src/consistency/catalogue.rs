@@ -42,9 +42,19 @@ errors!(Node {
     NODE_PROPERTY_KEY_NOT_UNIQUE = "The property chain contains multiple properties that have the same property key id, which means that the entity has at least one duplicate property.",
     NODE_MISSING_MANDATORY_PROPERTY =
         "The property chain does not contain a property that is mandatory for this entity.",
+    NODE_NOT_INDEXED = "This node was not found in the expected index.",
+    NODE_NOT_UNIQUE = "There is another node in the unique index with the same property value(s).",
+});
+
+errors!(Index {
+    INDEX_NODE_NOT_IN_USE = "This index entry refers to a node record that is not in use.",
+    INDEX_UNEXPECTED_LABEL = "This index entry refers to a node that does not have the expected label.",
+    INDEX_SHOULD_NOT = "This index entry refers to a node that shouldn't be in the index.",
+    INDEX_WRONG_VALUES = "This index entry does not have the same values as the referred node.",
 });
 
 errors!(Relationship {
+    RELATIONSHIP_NOT_INDEXED = "This relationship was not found in the expected index.",
     RELATIONSHIP_ILLEGAL_SOURCE = "The source node field has an illegal value.",
     RELATIONSHIP_ILLEGAL_TARGET = "The target node field has an illegal value.",
     RELATIONSHIP_SOURCE_NOT_IN_USE = "The source node is not in use.",

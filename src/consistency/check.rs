@@ -1,5 +1,6 @@
 //! The whole of a check.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::catalogue as c;
@@ -10,29 +11,35 @@ use super::error::CheckError;
 use super::fingerprint::Mixer;
 use super::groups;
 use super::ids::HighIds;
-use super::indexes::Indexes;
+use super::indexes::{Indexes, PropertyIndex};
+use super::lucene_size;
 use super::mandatory::Mandatory;
 use super::node_table::{LabelSets, NodeTable};
+use super::nodes::{self, NodePass};
 use super::observed::Observed;
 use super::options::CheckOptions;
 use super::plan::Plan;
 use super::preconditions;
 use super::progress::{Advance, CheckPart, CheckProgress, Entries};
 use super::property_store;
+use super::relationships::{self, RelationshipPass};
 use super::report::{Level, Reporter};
-use super::rules;
+use super::rules::{self, Names};
 use super::summary::{RecordType, Summary};
 use super::text::TokenKind;
 use super::token_claims::TokenClaims;
-use super::{chains, nodes, relationships, schema, token_index, tokens, trees};
+use super::value_index::{self, Target};
+use super::{chains, schema, token_index, tokens, trees, value_explain};
 use crate::index::id_file::IdLayout;
 use crate::index::statistics::StatisticsLayout;
 use crate::io::disk::SharedDisk;
 use crate::io::read_only::ReadOnly;
 use crate::store::format::Family;
+use crate::store::id::SchemaId;
 use crate::store::layout::{COUNTS, DEGREES, DatabaseLayout, INDEX_STATISTICS, RecordStore};
 use crate::store::neostore::{Field, Neostore};
 use crate::store::page_cache::PageCache;
+use crate::store::schema::EntityType;
 use crate::store::stores::Stores;
 
 /// A check of a database that nobody uses.
@@ -57,6 +64,8 @@ pub struct Verdict {
     pub summary: Summary,
     /// The report, if there was anything to say.
     pub report: Option<PathBuf>,
+    /// Indexes whose contents were not compared with the store: those that are, in whole or in part, Lucene's.
+    pub unchecked: Vec<String>,
 }
 
 impl Verdict {
@@ -80,11 +89,10 @@ impl Check {
         );
         let done = self.check(&report, progress);
         let (summary, report) = report.finish(done.is_ok())?;
-        done?;
-        Ok(Verdict { summary, report })
+        Ok(Verdict { summary, report, unchecked: done? })
     }
 
-    fn check(&self, report: &Reporter<'_>, progress: &dyn CheckProgress) -> Result<(), CheckError> {
+    fn check(&self, report: &Reporter<'_>, progress: &dyn CheckProgress) -> Result<Vec<String>, CheckError> {
         let neostore = Neostore::read(&self.layout.neostore())?;
         let Ok(store_id) = neostore.store_id() else {
             let message = format!(
@@ -92,7 +100,7 @@ impl Check {
                 self.layout.neostore().display()
             );
             report.lines(Level::Error, RecordType::NeoStore, &message);
-            return Ok(());
+            return Ok(Vec::new());
         };
         let family = match Family::of(store_id.version) {
             Ok(family) => family,
@@ -102,7 +110,7 @@ impl Check {
                     self.layout.neostore().display()
                 );
                 report.lines(Level::Error, RecordType::NeoStore, &message);
-                return Ok(());
+                return Ok(Vec::new());
             }
         };
         let disk = ReadOnly::new(SharedDisk::clone(&self.disk));
@@ -137,7 +145,7 @@ struct Opened<'a> {
 }
 
 impl Opened<'_> {
-    fn run(&self, progress: &dyn CheckProgress) -> Result<(), CheckError> {
+    fn run(&self, progress: &dyn CheckProgress) -> Result<Vec<String>, CheckError> {
         let read = |kind| tokens::read(self.stores, self.high, kind, self.report);
         let keys = read(TokenKind::PropertyKey)?;
         let (labels, types) = (read(TokenKind::Label)?, read(TokenKind::RelationshipType)?);
@@ -167,11 +175,12 @@ impl Opened<'_> {
         for kind in [TokenKind::PropertyKey, TokenKind::Label, TokenKind::RelationshipType] {
             tokens::check(self.stores, self.high, kind, self.report)?;
         }
-        if self.plan.graph {
-            check_graph(&context, counts.as_ref(), &indexes)?;
+        let unchecked = self.unchecked(&context, &indexes);
+        if self.plan.graph || self.plan.indexes {
+            self.check_records(&context, counts.as_ref(), &indexes)?;
         }
         context.advance.end();
-        Ok(())
+        Ok(unchecked)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -259,39 +268,127 @@ impl Opened<'_> {
     }
 }
 
-/// Records, lookup indexes and counts: one pass over everything, and more where that finds something.
-fn check_graph(
-    context: &Context<'_>,
-    counts: Option<&CountsTree>,
-    indexes: &Indexes,
-) -> Result<(), CheckError> {
-    let (stores, threads) = (context.stores, context.threads);
-    let mixer = Mixer::new();
-    let strings = dynamic_store::verify(&stores.strings, false, threads, mixer)?;
-    let arrays = dynamic_store::verify(&stores.arrays, true, threads, mixer)?;
-    let mut heads = property_store::verify(context, &strings, &arrays, mixer)?;
-    heads.sound &= strings.sound && arrays.sound;
-    drop((strings, arrays));
-    let slots = stores.nodes.slots();
-    let table = NodeTable::new(context.high.nodes, slots.file().pages().saturating_mul(slots.per_page()));
-    let sets = LabelSets::new();
-    let claims = TokenClaims::new(mixer);
-    let nodes = nodes::verify(context, &table, &sets, &heads, &claims, mixer)?;
-    let properties = !nodes.properties_are_sound || context.mandatory.of_nodes();
-    if !nodes.labels_are_sound || properties {
-        nodes::explain(context, nodes::Explain { labels: !nodes.labels_are_sound, properties })?;
+impl Opened<'_> {
+    /// Property indexes that are kept by Lucene.
+    fn unchecked(&self, context: &Context<'_>, indexes: &Indexes) -> Vec<String> {
+        let names = Names::Plain(context.tokens());
+        let lucene = indexes.properties.iter().filter(|index| self.plan.indexes && index.lucene.is_some());
+        lucene.map(|index| rules::describe(&index.rule, names)).collect()
+    }
+
+    /// Records, indexes and counts: one pass over everything, and more where that finds something.
+    fn check_records(
+        &self,
+        context: &Context<'_>,
+        counts: Option<&CountsTree>,
+        indexes: &Indexes,
+    ) -> Result<(), CheckError> {
+        let targets: Vec<Target<'_>> = if self.plan.indexes {
+            indexes.properties.iter().filter_map(Target::of).collect()
+        } else {
+            Vec::new()
+        };
+        let large = self.large(indexes)?;
+        let is_of = |index: &&PropertyIndex, entity| index.rule.schema.entity == entity;
+        // Which parts Neo4j's checker runs depends on the indexes. Specification: consistency check 1.3.
+        let online = || indexes.properties.iter().filter(|_| self.plan.indexes);
+        let small = online().any(|index| is_of(&index, EntityType::Node) && !large.contains(&index.rule.id));
+        let of_relationships = online().any(|index| is_of(&index, EntityType::Relationship));
+        let says =
+            Says { nodes: self.plan.graph || small, relationships: self.plan.graph || of_relationships };
+        let stores = context.stores;
+        let mixer = Mixer::new();
+        let strings = dynamic_store::verify(&stores.strings, false, context.threads, mixer)?;
+        let arrays = dynamic_store::verify(&stores.arrays, true, context.threads, mixer)?;
+        let mut heads = property_store::verify(context, &strings, &arrays, mixer)?;
+        heads.sound &= strings.sound && arrays.sound;
+        drop((strings, arrays));
+        let slots = stores.nodes.slots();
+        let stored = slots.file().pages().saturating_mul(slots.per_page());
+        let table = NodeTable::new(context.high.nodes, stored);
+        let claims = TokenClaims::new(mixer);
+        let sets = LabelSets::new();
+        let nodes = nodes::verify(context, &table, &sets, &heads, &claims, mixer)?;
+        let sets = sets.into_sets();
+        if says.nodes {
+            explain_nodes(context, &nodes, indexes)?;
+        }
+        let mut observed = Observed::default();
+        nodes.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
+        if self.plan.graph {
+            groups::check(context, &table)?;
+            relationships::sweep(context, &table, |_, state| state.dense())?;
+        }
+        if says.relationships {
+            let pass = relationships::verify(context, &table, &heads, &claims, mixer, nodes.heads)?;
+            drop(heads);
+            explain_relationships(context, self.plan, &table, &pass, indexes)?;
+            pass.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
+        }
+        for (target, sound) in
+            targets.iter().zip(value_index::verify(context, &targets, &table, &sets, mixer)?)
+        {
+            match target.rule.schema.entity {
+                _ if sound => {}
+                EntityType::Node => value_explain::nodes(context, target, large.contains(&target.rule.id))?,
+                EntityType::Relationship => value_explain::relationships(context, target)?,
+            }
+        }
+        if let Some(tree) = counts.filter(|_| self.plan.graph) {
+            counts::check(context, tree, observed)?;
+        }
+        Ok(())
+    }
+
+    /// The large indexes of nodes.
+    fn large(&self, indexes: &Indexes) -> Result<HashSet<SchemaId>, CheckError> {
+        let mut sizes = Vec::new();
+        for index in &indexes.properties {
+            if index.rule.schema.entity != EntityType::Node {
+                continue;
+            }
+            let mut size = 0;
+            if let Some(tree) = &index.tree {
+                // What can't be read has no entries.
+                let _ = tree.walk_leaves(&mut |_, _| size += 1);
+            }
+            if let Some(directory) = &index.lucene {
+                size += lucene_size::documents(self.disk, directory)?;
+            }
+            sizes.push((size, &index.rule));
+        }
+        Ok(value_explain::large(sizes, self.high.nodes))
+    }
+}
+
+/// Whether anything is said of nodes and of relationships.
+struct Says {
+    nodes: bool,
+    relationships: bool,
+}
+
+fn explain_nodes(context: &Context<'_>, pass: &NodePass, indexes: &Indexes) -> Result<(), CheckError> {
+    let properties = !pass.properties_are_sound || context.mandatory.of_nodes();
+    if !pass.labels_are_sound || properties {
+        nodes::explain(context, nodes::Explain { labels: !pass.labels_are_sound, properties })?;
     }
     if let Some(index) = &indexes.labels {
-        let mut claims = nodes.claims.clone();
+        let mut claims = pass.claims.clone();
         let found = token_index::subtract(index, &mut claims)?;
         if !claims.are_equal() && found.read == token_index::Read::Whole {
             token_index::explain_labels(context, index, &found.tokens)?;
         }
     }
-    groups::check(context, &table)?;
-    relationships::sweep(context, &table, |_, state| state.dense())?;
-    let pass = relationships::verify(context, &table, &heads, &claims, mixer, nodes.heads)?;
-    drop(heads);
+    Ok(())
+}
+
+fn explain_relationships(
+    context: &Context<'_>,
+    plan: Plan,
+    table: &NodeTable,
+    pass: &RelationshipPass,
+    indexes: &Indexes,
+) -> Result<(), CheckError> {
     let suspects = Some(&pass.suspects).filter(|suspects| !suspects.is_empty());
     let explain = relationships::Explain {
         nodes: suspects,
@@ -299,9 +396,9 @@ fn check_graph(
         properties: !pass.properties_are_sound || context.mandatory.of_relationships(),
     };
     if explain.nodes.is_some() || explain.references || explain.properties {
-        relationships::explain(context, &table, explain)?;
+        relationships::explain(context, table, explain)?;
     }
-    if let Some(suspects) = suspects {
+    if let Some(suspects) = suspects.filter(|_| plan.graph) {
         chains::explain(context, suspects, table.high)?;
     }
     if let Some(index) = &indexes.types {
@@ -310,13 +407,6 @@ fn check_graph(
         if !claims.are_equal() && found.read == token_index::Read::Whole {
             token_index::explain_types(context, index, &found.tokens)?;
         }
-    }
-    if let Some(tree) = counts {
-        let sets = sets.into_sets();
-        let mut observed = Observed::default();
-        nodes.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
-        pass.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
-        counts::check(context, tree, observed)?;
     }
     Ok(())
 }

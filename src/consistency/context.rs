@@ -9,6 +9,7 @@ use super::plan::Plan;
 use super::progress::Advance;
 use super::raw::{RawDynamic, RawGroup, RawNode, RawProperty, RawReader, RawRelationship, RawToken};
 use super::report::Reporter;
+use super::rules::Tokens;
 use super::text::{TokenKind, TokenText};
 use super::tokens::TokenSet;
 use crate::store::record::Slots;
@@ -56,6 +57,11 @@ impl Context<'_> {
 
     pub fn node_labels(&self) -> RawReader<'_, RawDynamic> {
         RawReader::new(self.stores.node_labels.slots())
+    }
+
+    /// The tokens of all kinds.
+    pub fn tokens(&self) -> Tokens<'_> {
+        Tokens { labels: &self.labels, types: &self.types, keys: &self.keys }
     }
 
     /// The slots of the tokens of a kind.

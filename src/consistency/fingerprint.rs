@@ -54,6 +54,24 @@ impl Mixer {
     }
 }
 
+impl Mixer {
+    /// The hash of the bytes of a claim.
+    pub fn bytes(&self, bytes: &[u8]) -> u128 {
+        let [k0, k1, k2, k3, k4, k5] = self.keys;
+        let (mut a, mut b) = (k4 ^ bytes.len() as u64, k5);
+        let (words, rest) = bytes.as_chunks::<16>();
+        let mut tail = [0; 16];
+        tail.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        for word in words.iter().chain([&tail]) {
+            let word = u128::from_le_bytes(*word);
+            let product = u128::from(a ^ word as u64 ^ k0) * u128::from(b ^ (word >> 64) as u64 ^ k1);
+            (a, b) = (a.rotate_left(23).wrapping_add(product as u64), b ^ (product >> 64) as u64);
+        }
+        let product = u128::from(a ^ k2) * u128::from(b ^ k3);
+        product ^ (u128::from(a) << 64)
+    }
+}
+
 /// Buckets of a table, at most.
 const BUCKETS: u64 = 4096;
 
@@ -215,6 +233,23 @@ mod tests {
         let suspects = buckets.suspects();
         assert!(suspects.has(3) && !suspects.has(7));
         assert_ne!(mixer.hash(Claim::ChainLink, 1, 2, 0), mixer.hash(Claim::Head, 1, 2, 0));
+    }
+
+    #[test]
+    fn bytes_that_differ_anywhere_have_other_hashes() {
+        let mixer = Mixer::new();
+        let bytes: Vec<u8> = (0..64).collect();
+        let mut hashes: Vec<u128> = (0..64).map(|length| mixer.bytes(&bytes[..length])).collect();
+        for bit in 0..64 * 8 {
+            let mut other = bytes.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            hashes.push(mixer.bytes(&other));
+        }
+        hashes.extend([&[0][..], &[0, 0], &[0; 16]].map(|zeros| mixer.bytes(zeros)));
+        let count = hashes.len();
+        hashes.sort_unstable();
+        hashes.dedup();
+        assert_eq!(hashes.len(), count);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Specification: consistency check 3.1.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::error::CheckError;
 use super::rules::RuleRecord;
@@ -33,8 +34,11 @@ pub(super) enum IndexState {
 /// A property index that is online.
 #[derive(Debug)]
 pub(super) struct PropertyIndex {
+    pub rule: SchemaRule,
     /// Its values, or those that are no texts.
     pub tree: Option<Tree<ValueLayout>>,
+    /// The directory of its texts.
+    pub lucene: Option<PathBuf>,
 }
 
 /// All indexes.
@@ -129,7 +133,7 @@ impl Indexes {
                 Err(error) => return unreadable(error),
             }
         }
-        self.properties.push(PropertyIndex { tree });
+        self.properties.push(PropertyIndex { rule: rule.clone(), tree, lucene });
         Ok(IndexState::Online)
     }
 }

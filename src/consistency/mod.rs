@@ -14,6 +14,7 @@
 //! | `groups`, `relationships`, `chains` | relationships, their nodes, how they hang together |
 //! | `indexes` | which indexes there are and what they say of themselves |
 //! | `token_claims`, `token_index` | lookup indexes |
+//! | `value_index`, `value_explain`, `lucene_size` | property indexes |
 //! | `observed`, `counts` | the counts store |
 //! | `trees`, `ids` | the structure of trees; id files |
 //! | `report`, `summary`, `catalogue`, `text`, `value_text` | the report and its words |
@@ -39,6 +40,8 @@ mod groups;
 mod ids;
 mod indexes;
 mod labels;
+
+mod lucene_size;
 mod mandatory;
 mod node_table;
 mod nodes;
@@ -61,6 +64,8 @@ mod token_claims;
 mod token_index;
 mod tokens;
 mod trees;
+mod value_explain;
+mod value_index;
 mod value_text;
 
 pub use check::{Check, Verdict};

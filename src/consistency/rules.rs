@@ -148,6 +148,8 @@ fn read_value(stores: &Stores, content: Content) -> Result<Option<Value>, CheckE
 pub(super) enum Names<'a> {
     /// `:Person {name}`
     Plain(Tokens<'a>),
+    /// `:Person[0] {name[2]}`
+    WithIds(Tokens<'a>),
     /// `:Label[0] {PropertyKey[2]}`
     Ids,
 }
@@ -190,6 +192,7 @@ impl Names<'_> {
         };
         match self {
             Self::Plain(tokens) => named(tokens),
+            Self::WithIds(tokens) => format!("{}[{id}]", named(tokens)),
             Self::Ids => format!("{kind}[{id}]"),
         }
     }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::CheckError;
 use super::indexes::IndexState;
 use super::report::Finding;
-use super::rules::{Names, RuleRecord, Tokens, Unreadable, describe};
+use super::rules::{Names, RuleRecord, Unreadable, describe};
 use super::text::{SchemaText, TokenKind};
 use crate::store::id::SchemaId;
 use crate::store::schema::{
@@ -64,7 +64,7 @@ impl<'r> Check<'_, 'r> {
     }
 
     fn with_text(&self, record: &RuleRecord, say: impl FnOnce(&SchemaText<'_>)) {
-        let names = Names::Plain(self.tokens());
+        let names = Names::Plain(self.context.tokens());
         let description = match &record.rule {
             Ok(rule) => Ok(describe(rule, names)),
             Err(Unreadable::Malformed(reason)) => Err(reason.clone()),
@@ -73,11 +73,6 @@ impl<'r> Check<'_, 'r> {
         };
         let description = description.as_deref().map_err(String::as_str);
         say(&SchemaText { record: record.record, description });
-    }
-
-    fn tokens(&self) -> Tokens<'_> {
-        let Context { labels, types, keys, .. } = self.context;
-        Tokens { labels, types, keys }
     }
 
     fn check_readable(&self, record: &RuleRecord) {

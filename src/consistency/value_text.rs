@@ -39,6 +39,78 @@ impl Display for ObjectText<'_> {
     }
 }
 
+/// A value as an argument: the same, but arrays with all of their items.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ArgumentText<'a>(pub &'a Value);
+
+impl Display for ArgumentText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Array(array) => items(f, array),
+            value => ObjectText(value).fmt(f),
+        }
+    }
+}
+
+/// A value with its type, as Neo4j writes those that come from an index.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct TypedText<'a>(pub &'a Value);
+
+impl Display for TypedText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Value::Bool(value) => write!(f, "Boolean('{value}')"),
+            Value::Byte(value) => write!(f, "Byte({value})"),
+            Value::Short(value) => write!(f, "Short({value})"),
+            Value::Int(value) => write!(f, "Int({value})"),
+            Value::Long(value) => write!(f, "Long({value})"),
+            Value::Float(value) => scientific(f, "Float", f64::from(*value)),
+            Value::Double(value) => scientific(f, "Double", *value),
+            Value::String(value) => write!(f, "String(\"{value}\")"),
+            value => ArgumentText(value).fmt(f),
+        }
+    }
+}
+
+/// Six digits behind the point and two of the exponent at least, with its sign.
+fn scientific(f: &mut Formatter<'_>, name: &str, value: f64) -> fmt::Result {
+    let text = format!("{value:.6e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = match exponent.strip_prefix('-') {
+        Some(exponent) => ('-', exponent),
+        None => ('+', exponent),
+    };
+    write!(f, "{name}({digits}e{sign}{exponent:0>2})")
+}
+
+fn items(f: &mut Formatter<'_>, array: &Array) -> fmt::Result {
+    macro_rules! all {
+        ($items:expr, $value:expr) => {{
+            let items: Vec<_> =
+                $items.iter().map($value).map(|value| ObjectText(&value).to_string()).collect();
+            write!(f, "[{}]", items.join(", "))
+        }};
+    }
+    match array {
+        Array::Bool(items) => all!(items, |item| Value::Bool(*item)),
+        Array::Byte(items) => all!(items, |item| Value::Byte(*item)),
+        Array::Short(items) => all!(items, |item| Value::Short(*item)),
+        Array::Char(items) => all!(items, |item| Value::Char(*item)),
+        Array::Int(items) => all!(items, |item| Value::Int(*item)),
+        Array::Long(items) => all!(items, |item| Value::Long(*item)),
+        Array::Float(items) => all!(items, |item| Value::Float(*item)),
+        Array::Double(items) => all!(items, |item| Value::Double(*item)),
+        Array::String(items) => write!(f, "[{}]", items.join(", ")),
+        Array::Point(items) => all!(items, |item| Value::Point(*item)),
+        Array::Date(items) => all!(items, |item| Value::Date(*item)),
+        Array::LocalTime(items) => all!(items, |item| Value::LocalTime(*item)),
+        Array::LocalDateTime(items) => all!(items, |item| Value::LocalDateTime(*item)),
+        Array::Time(items) => all!(items, |item| Value::Time(*item)),
+        Array::DateTime(items) => all!(items, |item| Value::DateTime(*item)),
+        Array::Duration(items) => all!(items, |item| Value::Duration(*item)),
+    }
+}
+
 fn array(f: &mut Formatter<'_>, array: &Array) -> fmt::Result {
     match array {
         Array::Bool(items) => list(f, "boolean", items, |f, item| write!(f, "{item}")),
@@ -285,6 +357,16 @@ mod tests {
         assert_eq!(text(&Value::Array(Array::Int(vec![1, 2, 3, 4]))), "int[1,2,3,4]");
         assert_eq!(text(&Value::Array(Array::Long(vec![1, 2, 3, 4, 5, 6]))), "long[1,2,3,4,5,...]");
         assert_eq!(text(&Value::Array(Array::String(Vec::new()))), "String[]");
+    }
+
+    #[test]
+    fn values_of_indexes_have_their_types() {
+        let text = |value: &Value| TypedText(value).to_string();
+        assert_eq!(text(&Value::String("abc".to_owned())), "String(\"abc\")");
+        assert_eq!(text(&Value::Double(1.0)), "Double(1.000000e+00)");
+        assert_eq!(text(&Value::Double(-1.5e-123)), "Double(-1.500000e-123)");
+        assert_eq!(text(&Value::Bool(true)), "Boolean('true')");
+        assert_eq!(text(&Value::Array(Array::Int(vec![1, 2, 3, 4, 5, 6]))), "[1, 2, 3, 4, 5, 6]");
     }
 
     #[test]

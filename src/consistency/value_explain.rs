@@ -1,0 +1,474 @@
+//! How a property index and the store differ, in Neo4j's words.
+//!
+//! Neo4j treats indexes of nodes in two ways, by their size. A *large* one is read whole and compared by node; in a
+//! *small* one and in those of relationships each entity is looked up. Specification: consistency check 2.10, 3.5.
+
+use std::collections::HashSet;
+use std::fmt::{self, Display, Formatter};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::catalogue as c;
+use super::context::Context;
+use super::error::CheckError;
+use super::labels::{LabelReader, Labels};
+use super::properties::{NODE, Owner, PropertyWalk, RELATIONSHIP};
+use super::raw::{RawNode, RawReader, RawRelationship};
+use super::rules::{Names, describe};
+use super::scan::scan;
+use super::text::List;
+use super::value_index::{Target, same_values};
+use super::value_text::{ArgumentText, TypedText};
+use crate::gbptree::{Bound, TreeError};
+use crate::index::value::decode_key;
+use crate::store::id::SchemaId;
+use crate::store::schema::{IndexProvider, RuleKind, SchemaRule};
+use crate::store::value::{Array, Value};
+
+/// An entry of an index.
+struct EntryText<'a> {
+    node: i64,
+    index: &'a str,
+}
+
+impl Display for EntryText<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "IndexEntry[nodeId={}, index={}]", self.node, self.index)
+    }
+}
+
+/// What reports of an index need.
+struct Explain<'a> {
+    context: &'a Context<'a>,
+    target: &'a Target<'a>,
+    /// Its description as the argument of a report.
+    argument: String,
+    /// Its description in an entry.
+    entry: String,
+}
+
+impl<'a> Explain<'a> {
+    fn new(context: &'a Context<'a>, target: &'a Target<'a>) -> Self {
+        let names = Names::WithIds(context.tokens());
+        let argument = describe(target.rule, Names::Ids);
+        Self { context, target, argument, entry: describe(target.rule, names) }
+    }
+
+    fn entry(&self, node: i64) -> EntryText<'_> {
+        EntryText { node, index: &self.entry }
+    }
+}
+
+/// Reports how an index of nodes and the store differ.
+pub(super) fn nodes(context: &Context<'_>, target: &Target<'_>, large: bool) -> Result<(), CheckError> {
+    let explain = Explain::new(context, target);
+    if large { explain.large() } else { explain.small() }
+}
+
+/// Reports what an index of relationships lacks.
+pub(super) fn relationships(context: &Context<'_>, target: &Target<'_>) -> Result<(), CheckError> {
+    let explain = Explain::new(context, target);
+    let slots = context.stores.relationships.slots();
+    let begin = || (PropertyWalk::new(context), Vec::new());
+    scan(
+        slots,
+        context.high.relationships,
+        context.threads,
+        begin,
+        |(walk, key), chunk, units| {
+            chunk.records(units, |relationship: RawRelationship| {
+                if !relationship.used || !target.covers(&[relationship.type_id]) {
+                    return Ok(());
+                }
+                let owner = Owner { text: &relationship, findings: &RELATIONSHIP };
+                let wants = |key| target.property_keys().any(|wanted| wanted == key);
+                let properties = walk.walk(owner, relationship.property, &wants, false)?;
+                let mut values = Vec::new();
+                if !properties.sound
+                    || !target.values(&properties.values, &mut values)
+                    || !target.key(relationship.id as u64, &values, key)
+                {
+                    return Ok(());
+                }
+                if unless_damaged(target.tree.get(key, |_| ()))?.is_none() {
+                    let values = argument(&values);
+                    let arguments: [&dyn Display; 2] = [&explain.argument, &List(&values)];
+                    context.report.record(c::RELATIONSHIP_NOT_INDEXED, &relationship, &arguments);
+                }
+                Ok(())
+            })
+        },
+        drop,
+    )?;
+    Ok(())
+}
+
+/// The structure of the tree was checked; what still can't be read counts as not there.
+fn unless_damaged<T>(read: Result<Option<T>, TreeError>) -> Result<Option<T>, CheckError> {
+    match read {
+        Ok(read) => Ok(read),
+        Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
+        Err(_) => Ok(None),
+    }
+}
+
+fn argument<'v>(values: &[&'v Value]) -> Vec<ArgumentText<'v>> {
+    values.iter().map(|value| ArgumentText(value)).collect()
+}
+
+/// Nodes whose entries are kept at the same time.
+const WINDOW: u64 = 1 << 20;
+
+impl Explain<'_> {
+    fn large(&self) -> Result<(), CheckError> {
+        let context = self.context;
+        let slots = context.stores.nodes.slots();
+        let stored = slots.file().pages().saturating_mul(slots.per_page());
+        let end = context.high.nodes.min(stored);
+        let mut entries: Vec<Option<u64>> = Vec::new();
+        let mut from = 0_u64;
+        loop {
+            let to = end.min(from.saturating_add(WINDOW));
+            entries.clear();
+            entries.resize(usize::try_from(to - from).unwrap_or_default(), None);
+            self.read_entries((from, to), end, &mut entries)?;
+            let mut state = Comparing::new(context);
+            for (id, entry) in (from..to).zip(&entries) {
+                self.compare(&mut state, id as i64, *entry)?;
+            }
+            from = to;
+            if from >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Keeps the values of the nodes of a window; the first time entries of nodes that can't be and values that are there
+    /// twice are reported, too.
+    fn read_entries(
+        &self,
+        (from, to): (u64, u64),
+        end: u64,
+        entries: &mut [Option<u64>],
+    ) -> Result<(), CheckError> {
+        let (context, layout) = (self.context, self.target.tree.layout());
+        let mut nodes = context.nodes();
+        let mut last: Vec<u8> = Vec::new();
+        let mut last_entity = 0;
+        let first_time = from == 0;
+        let mut failure = None;
+        let mut visit = |key: &[u8]| -> Result<(), CheckError> {
+            let Ok((entity, values)) = decode_key(layout.keys(), layout.slots(), key) else { return Ok(()) };
+            let place = entity.checked_sub(from).filter(|_| entity < to);
+            match place.and_then(|place| entries.get_mut(place as usize)) {
+                Some(entry) => *entry = Some(hash(values.iter())),
+                None if first_time && entity >= end => {
+                    let node = nodes.get(entity as i64)?;
+                    context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(node.id), &[&node]);
+                }
+                None => {}
+            }
+            if first_time && self.target.index.unique {
+                if same_values(*layout, &mut last, key) {
+                    let node = nodes.get(entity as i64)?;
+                    let values: Vec<_> = values.iter().map(TypedText).collect();
+                    let arguments: [&dyn Display; 3] = [&self.argument, &List(&values), &last_entity];
+                    context.report.record(c::NODE_NOT_UNIQUE, &node, &arguments);
+                }
+                last.clear();
+                last.extend_from_slice(key);
+                last_entity = entity;
+            }
+            Ok(())
+        };
+        let mut read = || -> Result<Option<()>, TreeError> {
+            let mut cursor = self.target.tree.entries()?;
+            while let Some((key, _)) = cursor.next()? {
+                if let Err(error) = visit(key) {
+                    failure = Some(error);
+                    break;
+                }
+            }
+            Ok(Some(()))
+        };
+        unless_damaged(read())?;
+        failure.map_or(Ok(()), Err)
+    }
+
+    fn compare(&self, state: &mut Comparing<'_>, id: i64, entry: Option<u64>) -> Result<(), CheckError> {
+        let report = self.context.report;
+        let node = state.nodes.get(id)?;
+        if !node.used {
+            if entry.is_some() {
+                report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(id), &[&node]);
+            }
+            return Ok(());
+        }
+        state.labels.read(&node, &mut state.found, false)?;
+        if state.found.broken {
+            return Ok(());
+        }
+        let covered = self.target.covers(&state.found.sorted);
+        if !covered && entry.is_none() {
+            return Ok(());
+        }
+        let owner = Owner { text: &node, findings: &NODE };
+        let wants = |key| self.target.property_keys().any(|wanted| wanted == key);
+        let properties = state.walk.walk(owner, node.property, &wants, false)?;
+        if !properties.sound {
+            return Ok(());
+        }
+        let mut values = Vec::new();
+        let qualifies = covered
+            && self.target.values(&properties.values, &mut values)
+            && self.target.key(id as u64, &values, &mut state.key);
+        match (qualifies, entry) {
+            (true, None) => {
+                let values = argument(&values);
+                report.record(c::NODE_NOT_INDEXED, &node, &[&self.argument, &List(&values)]);
+            }
+            (true, Some(entry)) if entry != hash(values.iter().copied()) => {
+                let values = argument(&values);
+                report.record(c::INDEX_WRONG_VALUES, &self.entry(id), &[&node, &List(&values)]);
+            }
+            (false, Some(_)) => report.record(c::INDEX_SHOULD_NOT, &self.entry(id), &[&node]),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn small(&self) -> Result<(), CheckError> {
+        let context = self.context;
+        let slots = context.stores.nodes.slots();
+        scan(
+            slots,
+            context.high.nodes,
+            context.threads,
+            || Comparing::new(context),
+            |state, chunk, units| chunk.records(units, |node: RawNode| self.look_up(state, &node)),
+            drop,
+        )?;
+        self.sweep()
+    }
+
+    /// Looks a node up.
+    fn look_up(&self, state: &mut Comparing<'_>, node: &RawNode) -> Result<(), CheckError> {
+        if !node.used {
+            return Ok(());
+        }
+        state.labels.read(node, &mut state.found, false)?;
+        if state.found.broken || !self.target.covers(&state.found.sorted) {
+            return Ok(());
+        }
+        let owner = Owner { text: node, findings: &NODE };
+        let wants = |key| self.target.property_keys().any(|wanted| wanted == key);
+        let properties = state.walk.walk(owner, node.property, &wants, false)?;
+        let mut values = Vec::new();
+        if !properties.sound
+            || !self.target.values(&properties.values, &mut values)
+            || !self.target.key(node.id as u64, &values, &mut state.key)
+        {
+            return Ok(());
+        }
+        let report = self.context.report;
+        let texts = argument(&values);
+        let mut others = Vec::new();
+        let found = if self.target.index.unique {
+            let all = self.entities_with(&values)?;
+            others.extend(all.iter().copied().filter(|&other| other != node.id as u64));
+            all.contains(&(node.id as u64))
+        } else {
+            unless_damaged(self.target.tree.get(&state.key, |_| ()))?.is_some()
+        };
+        if !found {
+            report.record(c::NODE_NOT_INDEXED, node, &[&self.argument, &List(&texts)]);
+        }
+        for other in others {
+            let arguments: [&dyn Display; 3] = [&self.argument, &List(&texts), &other];
+            report.record(c::NODE_NOT_UNIQUE, node, &arguments);
+        }
+        Ok(())
+    }
+
+    /// All entities that the index has for these values.
+    fn entities_with(&self, values: &[&Value]) -> Result<Vec<u64>, CheckError> {
+        let (tree, mut key) = (self.target.tree, Vec::new());
+        if !self.target.key(0, values, &mut key) {
+            return Ok(Vec::new());
+        }
+        let read = || -> Result<Option<Vec<u64>>, TreeError> {
+            let mut found = Vec::new();
+            let mut wanted = key.clone();
+            let mut cursor = tree.range(Bound::Key(&key), Bound::End)?;
+            while let Some((entry, _)) = cursor.next()? {
+                if !same_values(*tree.layout(), &mut wanted, entry) {
+                    break;
+                }
+                found.extend(entry.first_chunk().map(|entity| u64::from_be_bytes(*entity)));
+            }
+            Ok(Some(found))
+        };
+        Ok(unless_damaged(read())?.unwrap_or_default())
+    }
+
+    /// Looks whether the nodes of all entries are there and have a label of the index.
+    fn sweep(&self) -> Result<(), CheckError> {
+        let context = self.context;
+        let mut nodes: RawReader<'_, RawNode> = context.nodes();
+        let (mut reader, mut labels) = (LabelReader::new(context), Labels::default());
+        let mut visit = |entity: u64| -> Result<(), CheckError> {
+            let node = nodes.get(entity as i64)?;
+            if entity >= context.high.nodes || !node.used {
+                context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(node.id), &[&node]);
+                return Ok(());
+            }
+            reader.read(&node, &mut labels, false)?;
+            for label in self.target.rule.schema.entity_tokens.iter().copied().map(i64::from) {
+                if !labels.sorted.contains(&label) {
+                    context.report.record(c::INDEX_UNEXPECTED_LABEL, &self.entry(node.id), &[&node, &label]);
+                }
+            }
+            Ok(())
+        };
+        let mut failure = None;
+        let mut read = || -> Result<Option<()>, TreeError> {
+            let mut cursor = self.target.tree.entries()?;
+            while let Some((key, _)) = cursor.next()? {
+                let Some(entity) = key.first_chunk().map(|entity| u64::from_be_bytes(*entity)) else {
+                    continue;
+                };
+                if let Err(error) = visit(entity) {
+                    failure = Some(error);
+                    break;
+                }
+            }
+            Ok(Some(()))
+        };
+        unless_damaged(read())?;
+        failure.map_or(Ok(()), Err)
+    }
+}
+
+/// What comparing nodes needs.
+struct Comparing<'a> {
+    nodes: RawReader<'a, RawNode>,
+    labels: LabelReader<'a>,
+    found: Labels,
+    walk: PropertyWalk<'a>,
+    key: Vec<u8>,
+}
+
+impl<'a> Comparing<'a> {
+    fn new(context: &'a Context<'a>) -> Self {
+        Self {
+            nodes: context.nodes(),
+            labels: LabelReader::new(context),
+            found: Labels::default(),
+            walk: PropertyWalk::new(context),
+            key: Vec::new(),
+        }
+    }
+}
+
+/// Equal for values that are equal in Cypher: numbers of any type, characters and texts.
+fn hash<'v>(values: impl Iterator<Item = &'v Value>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    values.for_each(|value| hash_value(value, &mut hasher));
+    hasher.finish()
+}
+
+/// What kind of value comes next.
+#[derive(Hash)]
+enum Kind {
+    Bool,
+    Integer,
+    Real,
+    Text,
+    Array,
+    Other,
+}
+
+fn hash_value(value: &Value, hasher: &mut DefaultHasher) {
+    match value {
+        Value::Bool(value) => (Kind::Bool, value).hash(hasher),
+        Value::Byte(value) => integer(i64::from(*value), hasher),
+        Value::Short(value) => integer(i64::from(*value), hasher),
+        Value::Int(value) => integer(i64::from(*value), hasher),
+        Value::Long(value) => integer(*value, hasher),
+        Value::Float(value) => real(f64::from(*value), hasher),
+        Value::Double(value) => real(*value, hasher),
+        Value::Char(unit) => (Kind::Text, String::from_utf16_lossy(&[*unit])).hash(hasher),
+        Value::String(text) => (Kind::Text, text).hash(hasher),
+        Value::Array(array) => hash_array(array, hasher),
+        // The others are equal when they have the same fields.
+        Value::Point(_)
+        | Value::Date(_)
+        | Value::LocalTime(_)
+        | Value::LocalDateTime(_)
+        | Value::Time(_)
+        | Value::DateTime(_)
+        | Value::Duration(_) => (Kind::Other, format!("{value:?}")).hash(hasher),
+    }
+}
+
+fn integer(value: i64, hasher: &mut DefaultHasher) {
+    (Kind::Integer, value).hash(hasher);
+}
+
+#[expect(clippy::float_cmp, reason = "whether it is a whole number is an exact question")]
+fn real(value: f64, hasher: &mut DefaultHasher) {
+    let whole = value as i64;
+    if whole as f64 == value && whole != i64::MAX {
+        integer(whole, hasher);
+    } else {
+        (Kind::Real, value.to_bits()).hash(hasher);
+    }
+}
+
+fn hash_array(array: &Array, hasher: &mut DefaultHasher) {
+    Kind::Array.hash(hasher);
+    match array {
+        Array::Bool(items) => items.iter().for_each(|item| (Kind::Bool, item).hash(hasher)),
+        Array::Byte(items) => items.iter().for_each(|item| integer(i64::from(*item), hasher)),
+        Array::Short(items) => items.iter().for_each(|item| integer(i64::from(*item), hasher)),
+        Array::Int(items) => items.iter().for_each(|item| integer(i64::from(*item), hasher)),
+        Array::Long(items) => items.iter().for_each(|item| integer(*item, hasher)),
+        Array::Float(items) => items.iter().for_each(|item| real(f64::from(*item), hasher)),
+        Array::Double(items) => items.iter().for_each(|item| real(*item, hasher)),
+        Array::Char(items) => {
+            for item in items {
+                (Kind::Text, String::from_utf16_lossy(&[*item])).hash(hasher);
+            }
+        }
+        Array::String(items) => items.iter().for_each(|item| (Kind::Text, item).hash(hasher)),
+        other => (Kind::Other, format!("{other:?}")).hash(hasher),
+    }
+}
+
+/// The large ones of the indexes of nodes. Specification: consistency check 3.5.
+pub(super) fn large(mut sizes: Vec<(u64, &SchemaRule)>, nodes: u64) -> HashSet<SchemaId> {
+    sizes.sort_by_key(|(size, ..)| std::cmp::Reverse(*size));
+    let mut count = 0;
+    for (size, rule) in &sizes {
+        // Indexes that can't give values back are passed over, but may be among those that are taken.
+        if !gives_values(rule) {
+            continue;
+        }
+        // More than five in a hundred nodes.
+        let is_large = size.saturating_mul(20) > nodes;
+        if is_large || count % 5 != 0 {
+            count += 1;
+        } else {
+            break;
+        }
+    }
+    sizes.iter().take(count).map(|(_, rule)| rule.id).collect()
+}
+
+fn gives_values(rule: &SchemaRule) -> bool {
+    let RuleKind::Index(index) = &rule.kind else { return false };
+    match index.provider {
+        IndexProvider::Text => false,
+        IndexProvider::LuceneNative => rule.schema.property_keys.len() > 1,
+        _ => true,
+    }
+}
