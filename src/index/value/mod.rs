@@ -19,6 +19,7 @@ mod number;
 mod separator;
 mod slot;
 mod spatial;
+mod system_v;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

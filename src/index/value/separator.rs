@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use super::slot::{ArrayHead, CRS_SIZE, Elements, KeyKind, Scalar, SlotType, ValueType, split_slot};
 
 /// The entity of a separator between different values.
-const NO_ENTITY: [u8; 8] = (-1_i64).to_be_bytes();
+const NO_ENTITY: i64 = -1;
 
 /// Writes a key `k` with `left < k <= right`, the one that Neo4j would write; all of `right` if one of the two is no key.
 ///
@@ -37,8 +37,9 @@ fn cut(keys: KeyKind, slots: usize, left: &[u8], right: &[u8], out: &mut Vec<u8>
             out.extend_from_slice(right_slot);
         }
     }
-    if differ {
-        out.get_mut(start..)?.first_chunk_mut()?.clone_from(&NO_ENTITY);
+    // A damaged key may have an entity that is less.
+    if differ && i64::from_be_bytes(*entity) > NO_ENTITY {
+        out.get_mut(start..)?.first_chunk_mut()?.clone_from(&NO_ENTITY.to_be_bytes());
     }
     (left.is_empty() && right.is_empty()).then_some(())
 }
@@ -179,6 +180,11 @@ mod tests {
             let separator = separator(slots, &key(4, &left), &key(3, &right));
             assert_eq!(separator, key(none, &expected), "{left:?} {right:?}");
         }
+    }
+
+    #[test]
+    fn an_entity_that_can_not_be_stays_behind_its_separator() {
+        separator(1, &key(1, &[Value::Long(3)]), &key(i64::MIN.cast_unsigned(), &[Value::Long(4)]));
     }
 
     #[test]
