@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::catalogue as c;
 use super::context::Context;
@@ -10,7 +11,7 @@ use super::dynamic_store;
 use super::error::CheckError;
 use super::fingerprint::Mixer;
 use super::groups;
-use super::ids::HighIds;
+use super::ids::{self, HighIds};
 use super::indexes::{Indexes, PropertyIndex};
 use super::lucene_size;
 use super::mandatory::Mandatory;
@@ -25,12 +26,12 @@ use super::property_store;
 use super::relationships::{self, RelationshipPass};
 use super::report::{Level, Reporter};
 use super::rules::{self, Names};
+use super::scan::in_threads;
 use super::summary::{RecordType, Summary};
 use super::text::TokenKind;
 use super::token_claims::TokenClaims;
 use super::value_index::{self, Target};
 use super::{chains, schema, token_index, tokens, trees, value_explain};
-use crate::index::id_file::IdLayout;
 use crate::index::statistics::StatisticsLayout;
 use crate::io::disk::SharedDisk;
 use crate::io::read_only::ReadOnly;
@@ -41,6 +42,9 @@ use crate::store::neostore::{Field, Neostore};
 use crate::store::page_cache::PageCache;
 use crate::store::schema::EntityType;
 use crate::store::stores::Stores;
+
+/// The number of the first kernel that writes rules of lookup indexes. Specification: indexes 1.1.
+const KERNEL_4_3: i64 = 3;
 
 /// A check of a database that nobody uses.
 #[derive(Clone, Debug)]
@@ -126,6 +130,9 @@ impl Check {
             high: &high,
             report,
             last: neostore.get(Field::LastTransactionId).unwrap_or_default(),
+            implied_label_index: neostore
+                .get(Field::KernelVersion)
+                .is_none_or(|version| version < KERNEL_4_3),
         };
         opened.run(progress)
     }
@@ -142,6 +149,8 @@ struct Opened<'a> {
     report: &'a Reporter<'a>,
     /// The last committed transaction.
     last: i64,
+    /// Nodes are indexed by label without a rule that says so.
+    implied_label_index: bool,
 }
 
 impl Opened<'_> {
@@ -152,7 +161,8 @@ impl Opened<'_> {
         let rules = rules::read_all(self.stores, self.high, &keys)?;
         let counts = self.open_counts(COUNTS, self.plan.counts_store, c::COUNTS_UNUSABLE)?;
         let degrees = self.open_counts(DEGREES, self.plan.degrees_store, c::DEGREES_UNUSABLE)?;
-        let mut indexes = Indexes::open(&self.check.layout, self.disk, self.cache, &rules)?;
+        let mut indexes =
+            Indexes::open(&self.check.layout, self.disk, self.cache, &rules, self.implied_label_index)?;
         if self.plan.structure {
             self.check_structure(progress, counts.as_ref(), degrees.as_ref(), &mut indexes)?;
         }
@@ -244,26 +254,46 @@ impl Opened<'_> {
             trees::check(self.report, RecordType::RelationshipTypeScanDocument, index.tree())?;
             advance.by(1);
         }
+        let sizes = self.check_property_indexes(&indexes.properties, &advance)?;
         // A damaged index is not compared with the store.
-        let mut sound = Vec::new();
-        for index in std::mem::take(&mut indexes.properties) {
-            let is_sound = match &index.tree {
-                Some(tree) => trees::check(self.report, RecordType::Index, tree)?,
-                None => true,
-            };
-            if is_sound {
-                sound.push(index);
-            }
-            advance.by(1);
-        }
-        indexes.properties = sound;
+        let checked = std::mem::take(&mut indexes.properties).into_iter().zip(sizes);
+        indexes.properties = checked
+            .filter_map(|(index, size)| Some(PropertyIndex { entries: Some(size?), ..index }))
+            .collect();
         advance.end();
         Ok(())
     }
 
+    /// The entries of each index; `None` for a damaged one.
+    fn check_property_indexes(
+        &self,
+        indexes: &[PropertyIndex],
+        advance: &Advance<'_>,
+    ) -> Result<Vec<Option<u64>>, CheckError> {
+        let next = AtomicUsize::new(0);
+        let checked = in_threads(self.check.threads.clamp(1, indexes.len().max(1)), |_| {
+            let mut checked = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some(index) = indexes.get(at) else { return Ok(checked) };
+                let entries = match &index.tree {
+                    Some(tree) => trees::check(self.report, RecordType::Index, tree)?,
+                    None => Some(0),
+                };
+                checked.push((at, entries));
+                advance.by(1);
+            }
+        })?;
+        let mut checked: Vec<_> = checked.into_iter().flatten().collect();
+        checked.sort_unstable_by_key(|(at, _)| *at);
+        Ok(checked.into_iter().map(|(_, entries)| entries).collect())
+    }
+
     /// An id file that can't be opened was reported when its high id was read.
     fn check_id_file(&self, path: &Path) -> Result<(), CheckError> {
-        trees::open_and_check(self.report, RecordType::IdStore, (self.disk, self.cache), path, IdLayout)?;
+        if let Ok(tree) = ids::open_id_file(self.disk, self.cache, path)? {
+            trees::check(self.report, RecordType::IdStore, &tree)?;
+        }
         Ok(())
     }
 }
@@ -347,8 +377,8 @@ impl Opened<'_> {
             if index.rule.schema.entity != EntityType::Node {
                 continue;
             }
-            let mut size = 0;
-            if let Some(tree) = &index.tree {
+            let mut size = index.entries.unwrap_or_default();
+            if let (Some(tree), None) = (&index.tree, index.entries) {
                 // What can't be read has no entries.
                 let _ = tree.walk_leaves(&mut |_, _| size += 1);
             }

@@ -1,13 +1,28 @@
 //! Id files: where each store ends for the checker.
 
+use std::path::Path;
+
 use super::error::CheckError;
 use super::report::{Level, Reporter};
 use super::summary::RecordType;
-use crate::gbptree::{TreeError, read_header};
+use crate::gbptree::{Tree, TreeError};
+use crate::index::id_file::IdLayout;
 use crate::io::disk::Disk;
 use crate::store::layout::{DatabaseLayout, RecordStore};
 use crate::store::page_cache::PageCache;
 use crate::store::stores::Stores;
+
+/// Opens an id file. The inner error is one of the file, the outer one of the medium.
+pub(super) fn open_id_file(
+    disk: &dyn Disk,
+    cache: &PageCache,
+    path: &Path,
+) -> Result<Result<Tree<IdLayout>, TreeError>, CheckError> {
+    match disk.open(path).map_err(TreeError::Disk).and_then(|file| Tree::open(cache, file, IdLayout)) {
+        Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
+        opened => Ok(opened),
+    }
+}
 
 /// Per record store the id behind the last that is looked at. Specification: consistency check 2.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,27 +49,30 @@ impl HighIds {
         stores: &Stores,
         report: &Reporter<'_>,
     ) -> Result<Self, CheckError> {
-        let high = |store: RecordStore, found: &dyn Fn() -> Result<u64, CheckError>| {
-            let Some(name) = store.id_file_name() else { return found() };
+        let open = |store: RecordStore| -> Result<Option<u64>, CheckError> {
+            let Some(name) = store.id_file_name() else { return Ok(None) };
             let path = layout.database.join(name);
-            let header = disk.open(&path).map_err(TreeError::Disk).and_then(|file| read_header(cache, file));
-            match header {
-                Ok(header) => {
-                    if let Some(high) = header.first_chunk() {
-                        return Ok(u64::try_from(i64::from_be_bytes(*high)).unwrap_or_default());
+            let reason = match open_id_file(disk, cache, &path)? {
+                Ok(tree) => match tree.header().first_chunk() {
+                    Some(high) => {
+                        return Ok(Some(u64::try_from(i64::from_be_bytes(*high)).unwrap_or_default()));
                     }
-                    let message =
-                        format!("The header of the id file is too short.\nId file: {}.", path.display());
-                    report.lines(Level::Error, RecordType::IdStore, &message);
-                    found()
-                }
-                Err(error) => {
-                    let message =
-                        format!("The id file can't be opened: {error}.\nId file: {}.", path.display());
-                    report.lines(Level::Error, RecordType::IdStore, &message);
-                    found()
-                }
-            }
+                    None => "its header is too short".to_owned(),
+                },
+                Err(error) => error.to_string(),
+            };
+            let message = format!("The id file can't be opened: {reason}.\nId file: {}.", path.display());
+            report.lines(Level::Error, RecordType::IdStore, &message);
+            Ok(None)
+        };
+        // Names are read by their references only; their id files must be readable all the same.
+        for names in [RecordStore::LabelName, RecordStore::RelationshipTypeName, RecordStore::PropertyKeyName]
+        {
+            open(names)?;
+        }
+        let high = |store: RecordStore, found: &dyn Fn() -> Result<u64, CheckError>| match open(store)? {
+            Some(high) => Ok(high),
+            None => found(),
         };
         let dynamic = |file: &crate::store::record::DynamicFile| {
             let slots = file.slots();

@@ -37,6 +37,8 @@ pub(super) struct PropertyIndex {
     pub rule: SchemaRule,
     /// Its values, or those that are no texts.
     pub tree: Option<Tree<ValueLayout>>,
+    /// Entries of the tree, if they were counted.
+    pub entries: Option<u64>,
     /// The directory of its texts.
     pub lucene: Option<PathBuf>,
 }
@@ -54,12 +56,13 @@ pub(super) struct Indexes {
 }
 
 impl Indexes {
-    /// Opens the indexes of all rules that can be read.
+    /// Opens the indexes of all rules that can be read. `implied`: nodes are indexed by label even if no rule says so.
     pub fn open(
         layout: &DatabaseLayout,
         disk: &dyn Disk,
         cache: &PageCache,
         rules: &[RuleRecord],
+        implied: bool,
     ) -> Result<Self, CheckError> {
         let mut indexes = Self::default();
         for rule in rules.iter().filter_map(|record| record.rule.as_ref().ok()) {
@@ -72,6 +75,9 @@ impl Indexes {
                 indexes.open_property(layout, disk, cache, rule, index)?
             };
             indexes.states.insert(rule.id, state);
+        }
+        if implied && indexes.labels.is_none() {
+            indexes.open_lookup(layout, disk, cache, EntityType::Node)?;
         }
         Ok(indexes)
     }
@@ -133,7 +139,7 @@ impl Indexes {
                 Err(error) => return unreadable(error),
             }
         }
-        self.properties.push(PropertyIndex { rule: rule.clone(), tree, lucene });
+        self.properties.push(PropertyIndex { rule: rule.clone(), tree, entries: None, lucene });
         Ok(IndexState::Online)
     }
 }

@@ -9,12 +9,12 @@ use crate::gbptree::{Inconsistency, Layout, Tree, TreeError};
 use crate::io::disk::Disk;
 use crate::store::page_cache::PageCache;
 
-/// Checks the structure of an open tree; whether it is right.
+/// Checks the structure of an open tree; its entries, or `None` if something is wrong with it.
 pub(super) fn check<L: Layout>(
     report: &Reporter<'_>,
     about: RecordType,
     tree: &Tree<L>,
-) -> Result<bool, CheckError> {
+) -> Result<Option<u64>, CheckError> {
     let path = absolute(tree.path());
     if !tree.was_clean() {
         let message = format!(
@@ -24,7 +24,7 @@ pub(super) fn check<L: Layout>(
         report.lines(Level::Warn, about, &message);
     }
     let mut sound = true;
-    tree.check(&mut |inconsistency| {
+    let structure = tree.check(&mut |inconsistency| {
         sound = false;
         let message = match inconsistency {
             Inconsistency::Exception(_) => format!("Index inconsistency: {inconsistency}"),
@@ -35,10 +35,10 @@ pub(super) fn check<L: Layout>(
         };
         report.lines(Level::Error, about, &message);
     })?;
-    Ok(sound)
+    Ok(sound.then_some(structure.entries))
 }
 
-/// Opens a tree and checks its structure; whether it is right. A tree that can't be opened ends Neo4j's checker; here it
+/// Opens a tree and checks its structure. A tree that can't be opened ends Neo4j's checker; here it
 /// is reported.
 pub(super) fn open_and_check<L: Layout>(
     report: &Reporter<'_>,
@@ -46,10 +46,10 @@ pub(super) fn open_and_check<L: Layout>(
     (disk, cache): (&dyn Disk, &PageCache),
     path: &Path,
     layout: L,
-) -> Result<bool, CheckError> {
+) -> Result<(), CheckError> {
     let opened = disk.open(path).map_err(TreeError::Disk).and_then(|file| Tree::open(cache, file, layout));
     match opened {
-        Ok(tree) => check(report, about, &tree),
+        Ok(tree) => check(report, about, &tree).map(drop),
         Err(TreeError::Disk(error)) if error.source.kind() != std::io::ErrorKind::NotFound => {
             Err(error.into())
         }
@@ -57,7 +57,7 @@ pub(super) fn open_and_check<L: Layout>(
         Err(error) => {
             let message = format!("The tree can't be opened: {error}.\nIndex file: {}.", absolute(path));
             report.lines(Level::Error, about, &message);
-            Ok(false)
+            Ok(())
         }
     }
 }

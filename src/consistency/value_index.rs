@@ -37,7 +37,7 @@ pub(super) struct Target<'a> {
 impl<'a> Target<'a> {
     /// `None`: the index has no tree.
     pub fn of(index: &'a PropertyIndex) -> Option<Self> {
-        let PropertyIndex { rule, tree: Some(tree), lucene } = index else { return None };
+        let PropertyIndex { rule, tree: Some(tree), lucene, .. } = index else { return None };
         let RuleKind::Index(index) = &rule.kind else { return None };
         let spatial = SpatialSettings::of(index).unwrap_or_default();
         let texts_elsewhere = lucene.is_some() && rule.schema.property_keys.len() == 1;
