@@ -13,7 +13,7 @@ use super::page::FIRST_USABLE;
 use super::pointer::Generations;
 use super::state::{State, StateError, StatePage, choose};
 use crate::io::disk::DiskFile;
-use crate::store::page_cache::{CachedFile, FRAME_SIZE, PageCache, PageMut, PageRef};
+use crate::store::page_cache::{CachedFile, FRAME_SIZE, Hint, PageCache, PageMut, PageRef};
 
 /// Smallest page of a tree; Neo4j's own are 8192 bytes, smaller ones make deep trees of few entries in tests.
 pub(super) const MIN_PAGE: usize = 256;
@@ -76,6 +76,8 @@ pub(super) struct Way {
     pub writable: bool,
     /// Position behind that of the last change: keys that come in order are there.
     pub position: usize,
+    /// Where the page of the leaf was found.
+    pub hint: Hint,
 }
 
 /// The pages of a tree file.
@@ -104,6 +106,14 @@ impl Pages {
             return Err(self.missing(page));
         }
         Ok(self.file.write(page)?)
+    }
+
+    /// The same, faster for a page that was looked for last.
+    pub fn write_near(&self, page: u64, hint: &mut Hint) -> Result<PageMut<'_>, TreeError> {
+        if page >= self.count() {
+            return Err(self.missing(page));
+        }
+        Ok(self.file.write_near(page, hint)?)
     }
 
     /// A page that the caller fills as a whole, behind the end of the file or not.

@@ -121,7 +121,7 @@ impl<L: Layout> Tree<L> {
         if !(self.way.stays && self.way.writable) {
             return Ok(InPlace::Elsewhere(change));
         }
-        let mut page = self.pages.write(leaf)?;
+        let mut page = self.pages.write_near(leaf, &mut self.way.hint)?;
         let header = self.header_of(&page, leaf)?;
         let found = self.search_near(leaf, &page, header, key, self.way.position)?;
         if !self.surely_belongs(leaf, &page, header, found)? {

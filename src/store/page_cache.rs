@@ -161,23 +161,34 @@ impl CachedFile {
 
     /// A page to change; it counts as changed from now on. Behind the end the file grows by zero pages up to it.
     pub fn write(&self, page: u64) -> Result<PageMut<'_>, PageCacheError> {
+        self.write_near(page, &mut Hint::default())
+    }
+
+    /// The same; without a look-up if `hint` is what an earlier call for the same page left there.
+    pub fn write_near(&self, page: u64, hint: &mut Hint) -> Result<PageMut<'_>, PageCacheError> {
         let Opened { shared, file } = &*self.opened;
-        let (frame, content) = loop {
-            let Some(frame) = shared.lookup(file, page) else {
-                if let Some(loaded) = shared.load(file, page)? {
-                    break loaded;
+        if let Some(frame) = hint.frame.and_then(|index| shared.frames.get(index))
+            // It may hold another page by now, which the caller may hold: nothing to wait for.
+            && let Some(content) = frame.content.try_write()
+            && content.holds(file, page)
+        {
+            frame.used();
+            return Ok(file.changed(frame, content, page));
+        }
+        loop {
+            hint.frame = shared.lookup_index(file, page);
+            let Some(frame) = hint.frame.and_then(|index| shared.frames.get(index)) else {
+                if let Some((frame, content)) = shared.load(file, page)? {
+                    return Ok(file.changed(frame, content, page));
                 }
                 continue;
             };
             let content = frame.content.write();
             if content.holds(file, page) {
                 frame.used();
-                break (frame, content);
+                return Ok(file.changed(frame, content, page));
             }
-        };
-        frame.dirty.store(true, Ordering::Release);
-        file.pages.fetch_max(page + 1, Ordering::AcqRel);
-        Ok(PageMut { content, size: file.page_size })
+        }
     }
 
     /// Writes all changed pages to the file, in the order of the file, neighbours in one step.
@@ -219,6 +230,12 @@ impl fmt::Debug for CachedFile {
             .field("pages", &self.pages())
             .finish()
     }
+}
+
+/// In which frame a page was last.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hint {
+    frame: Option<usize>,
 }
 
 /// A page, locked for reading.
@@ -291,6 +308,20 @@ struct FileState {
 impl FileState {
     fn offset(&self, page: u64) -> u64 {
         page.saturating_mul(self.page_size as u64)
+    }
+
+    /// Notes that a page is changed from now on.
+    fn changed<'a>(
+        &self,
+        frame: &'a Frame,
+        content: RwLockWriteGuard<'a, Content>,
+        page: u64,
+    ) -> PageMut<'a> {
+        frame.dirty.store(true, Ordering::Release);
+        if page >= self.pages.load(Ordering::Acquire) {
+            self.pages.fetch_max(page + 1, Ordering::AcqRel);
+        }
+        PageMut { content, size: self.page_size }
     }
 
     /// How many pages to read for a miss of `page`: twice as many with each step of a sequence, else one.
@@ -410,8 +441,11 @@ impl Shared {
     }
 
     fn lookup(&self, file: &FileState, page: u64) -> Option<&Frame> {
-        let index = *self.table(file, page).lock().get(&(file.id, page))?;
-        self.frames.get(index)
+        self.frames.get(self.lookup_index(file, page)?)
+    }
+
+    fn lookup_index(&self, file: &FileState, page: u64) -> Option<usize> {
+        self.table(file, page).lock().get(&(file.id, page)).copied()
     }
 
     /// Reads a page that is in no frame, and the ones after it if the file is read in sequence. `None`: another thread

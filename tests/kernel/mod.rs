@@ -5,3 +5,4 @@ mod bench;
 mod launcher;
 mod relay;
 mod stores;
+mod trees;

@@ -19,4 +19,5 @@ pub mod streams;
 pub mod tls;
 pub mod tool;
 pub mod transactions;
+pub mod trees;
 pub mod volatile;
