@@ -228,6 +228,11 @@ impl<I: RecordId, R: Record> RecordWriter<'_, I, R> {
         Ok(())
     }
 
+    /// The format of the records.
+    pub(super) fn family(&self) -> Family {
+        self.slots.family()
+    }
+
     /// The bytes of a slot.
     pub(super) fn slot(&mut self, id: u64) -> Result<&mut [u8], StoreError> {
         self.writer.slot(id)

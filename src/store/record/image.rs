@@ -109,7 +109,13 @@ pub trait ImageWriter {
 
 impl<I: RecordId, R: Record> ImageWriter for RecordWriter<'_, I, R> {
     fn put_image(&mut self, id: u64, image: &[u8]) -> Result<(), StoreError> {
-        put(self.slot(id)?, image);
+        let gap = match self.family() {
+            Family::Standard | Family::Aligned => <R as Layout<Standard>>::gap(image),
+            Family::HighLimit => <R as Layout<HighLimit>>::gap(image),
+        };
+        let slot = self.slot(id)?;
+        put(slot, image.get(..gap.start).unwrap_or(image));
+        put(slot.get_mut(gap.end..).unwrap_or_default(), image.get(gap.end..).unwrap_or_default());
         Ok(())
     }
 

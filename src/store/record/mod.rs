@@ -37,6 +37,8 @@ pub use schema::SchemaRecord;
 pub use slots::{SlotReader, Slots};
 pub use token::{PropertyKeyToken, Token};
 
+use std::ops::Range;
+
 use crate::store::error::Malformed;
 use high_limit::Overflow;
 
@@ -68,6 +70,11 @@ pub trait Layout<Format>: Sized {
     /// How many bytes of its slot the record takes; `None`: all of them, or the format does not tell.
     fn written(&self) -> Option<usize> {
         None
+    }
+
+    /// The bytes in the middle of an encoded slot that a write leaves as they are.
+    fn gap(_slot: &[u8]) -> Range<usize> {
+        0..0
     }
 
     /// Marks a slot as not in use.

@@ -1,5 +1,7 @@
 //! Property records.
 
+use std::ops::Range;
+
 use super::fields::{Fields, FieldsMut, flag};
 use super::high_limit::{BodyReader, BodyWriter, HighLimit, Overflow};
 use super::reference::{join, split, split_wide};
@@ -143,6 +145,8 @@ const NEXT: &str = "next property record";
 const IN_USE: u8 = 0x01;
 const FIXED: u8 = 0x04;
 const FIXED_BITS: u32 = 48;
+/// Where the fixed references end.
+const FIXED_END: usize = 13;
 /// Bytes between the fixed references and the words.
 const PADDING: usize = 3;
 
@@ -207,6 +211,11 @@ impl Layout<HighLimit> for Property {
         }
         self.words().iter().for_each(|word| fields.u64(*word));
         Ok(Overflow::default())
+    }
+
+    fn gap(slot: &[u8]) -> Range<usize> {
+        let is_fixed = slot.first().is_some_and(|header| header & FIXED != 0);
+        if is_fixed { FIXED_END..FIXED_END + PADDING } else { 0..0 }
     }
 
     fn delete([header, ..]: &mut Self::Slot) {
