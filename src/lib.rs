@@ -6,6 +6,8 @@
 //! |---|---|
 //! | [`cli`] | definitions, grammar, help, log lines, messages, exit codes; alone prints |
 //! | [`backup`] | the job: selection, target, fetch, publish |
+//! | [`inspect`] | what a database directory holds, without changing anything |
+//! | [`restore`] | a backup becomes a database of an installation |
 //! | [`serve`] | stores at rest as the source of a server |
 //! | [`catchup`] | the backup protocol: messages, handshake, client, server |
 //! | [`tls`] | the SSL policy turned into TLS of the client and of the server |
@@ -18,8 +20,8 @@
 //! | [`gbptree`] | the generation-aware B+ tree file: meta, state, nodes, free list, cursor, writer, builder, check |
 //! | [`io`] | byte cursors and the one door to the file system for everything that changes it |
 //!
-//! Data goes down once: `cli → backup, serve → catchup, consistency, recovery → txlog, index → gbptree, store → io`; `config` and
-//! `tls` stand beside.
+//! Data goes down once: `cli → backup, restore, inspect, serve → catchup, consistency, recovery → txlog, index →
+//! gbptree, store → io`; `config` and `tls` stand beside.
 //! `docs/architecture.md` tells the why.
 #![deny(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -30,8 +32,10 @@ pub mod config;
 pub mod consistency;
 pub mod gbptree;
 pub mod index;
+pub mod inspect;
 pub mod io;
 pub mod recovery;
+pub mod restore;
 pub mod serve;
 pub mod store;
 pub mod tls;

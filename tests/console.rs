@@ -24,8 +24,9 @@ fn neo4j_admin(directory: &Path, line: &str) -> Command {
 
 #[test]
 fn help_texts_are_the_committed_ones() {
-    for (name, width) in [("program", 120), ("help", 80), ("backup", 80), ("serve-backup", 80), ("demo", 80)]
-    {
+    let commands =
+        ["help", "store-info", "backup", "restore", "inspect", "verify", "serve-backup", "demo"].map(|name| (name, 80));
+    for (name, width) in [("program", 120)].into_iter().chain(commands) {
         let text = help(name);
         golden::compare(&golden::directory().join("help").join(name), &text);
         for line in text.lines() {

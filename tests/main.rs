@@ -4,6 +4,7 @@
 mod arguments;
 mod backup;
 mod catchup;
+mod commands;
 mod configuration;
 mod consistency;
 mod console;

@@ -12,12 +12,14 @@
 //! | [`store_files`] | the store files, over several connections |
 //! | [`pull`] | the transactions after them |
 //! | [`full`] | a full copy, from the first request until it is on the medium |
+//! | [`manifest`] | what a backup is, its files with their checksums, and the comparison with them |
 //! | [`progress`] | what a run tells while it works |
 //! | [`stop`] | the wish of a user to end it early |
 
 pub mod full;
 pub mod inbox;
 pub mod job;
+pub mod manifest;
 pub mod path;
 pub mod progress;
 pub mod pull;

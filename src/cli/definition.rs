@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, Command};
 
 use super::usage::InvalidValue;
-use super::{backup, demo, serve_backup};
+use super::{backup, demo, inspect, restore, serve_backup, store_info, verify};
 
 /// Name of the program in its texts.
 pub(super) const PROGRAM: &str = "neo4j-admin";
@@ -21,6 +21,9 @@ pub(super) const OPTIONS: &str = "OPTIONS";
 /// meaning and their messages.
 pub(super) const ADDITIONAL: &str = "ADDITIONAL OPTIONS";
 
+/// Section of what stands on a command line without a name.
+pub(super) const PARAMETERS: &str = "PARAMETERS";
+
 /// How an option takes its value. Specification: command line 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -30,6 +33,8 @@ pub(super) enum Kind {
     Switch,
     /// `--x=value` or `--x value`.
     Value,
+    /// As before, with further words behind the first, and more than once.
+    Words,
 }
 
 /// The kind of a defined option.
@@ -38,9 +43,16 @@ pub(super) fn kind(option: &Arg) -> Kind {
         Kind::Flag
     } else if option.is_require_equals_set() {
         Kind::Switch
+    } else if matches!(option.get_action(), ArgAction::Append) {
+        Kind::Words
     } else {
         Kind::Value
     }
+}
+
+/// Whether a parameter takes all words that are left, and not one.
+pub(super) fn takes_all(parameter: &Arg) -> bool {
+    kind(parameter) == Kind::Words
 }
 
 /// The name with dashes; of two names the long one.
@@ -102,6 +114,12 @@ pub(super) fn value(name: &'static str, label: &'static str) -> Arg {
 /// A path. The empty one is the working directory.
 pub(super) fn path(name: &'static str) -> Arg {
     value(name, "path").value_parser(|text: &str| Ok::<_, Infallible>(PathBuf::from(text)))
+}
+
+/// A word without a name of an option: a path.
+pub(super) fn parameter(name: &'static str, label: &'static str) -> Arg {
+    let path = |text: &str| Ok::<_, Infallible>(PathBuf::from(text));
+    Arg::new(name).value_name(label).value_parser(path).help_heading(PARAMETERS)
 }
 
 /// The error of a value parser.
@@ -166,7 +184,11 @@ pub(super) fn root() -> Command {
                         .help("Show this help message and exit."),
                 ),
         )
+        .subcommand(store_info::definition())
         .subcommand(backup::definition())
+        .subcommand(restore::definition())
+        .subcommand(inspect::definition())
+        .subcommand(verify::definition())
         .subcommand(serve_backup::definition())
         .subcommand(demo::definition());
     root.build();

@@ -5,6 +5,9 @@ use std::iter;
 
 use super::streams::Stream;
 
+/// What stands behind a short message about the configuration.
+pub(super) const ASK_FOR_MORE: &str = "Run with '--verbose' for a more detailed error message.";
+
 /// Writes an error: one line with its root cause, or with `verbose` the whole chain, one line each.
 pub fn report(err: &Stream, prefix: &str, error: &(dyn Error + 'static), verbose: bool) {
     if verbose {

@@ -50,6 +50,16 @@ impl Call {
         self.matches.try_get_one(option).ok().flatten().cloned()
     }
 
+    /// All values of an option or parameter that may have several, in their order.
+    pub fn all<T: Clone + Send + Sync + 'static>(&self, option: &str) -> Vec<T> {
+        self.matches
+            .try_get_many(option)
+            .ok()
+            .flatten()
+            .map(|values| values.cloned().collect())
+            .unwrap_or_default()
+    }
+
     /// Whether the command line has the option, and it is not there by default.
     pub fn is_given(&self, option: &str) -> bool {
         self.matches.value_source(option) == Some(ValueSource::CommandLine)
@@ -190,10 +200,10 @@ impl<'d> Level<'d> {
     fn read(definition: &'d Command, words: &[String], start: usize) -> Self {
         let mut level =
             Self { definition, given: Vec::new(), unmatched: Vec::new(), command: None, failure: None };
-        let mut rest = words.iter().enumerate().skip(start);
+        let mut rest = words.iter().enumerate().skip(start).peekable();
         while let Some((position, word)) = rest.next() {
             if word == "--" {
-                level.unmatched.extend(rest.map(|(position, word)| (position, word.clone())));
+                rest.for_each(|(position, word)| level.take_parameter(position, word));
                 break;
             }
             if let Some(command) = definition.find_subcommand(word) {
@@ -202,7 +212,13 @@ impl<'d> Level<'d> {
             }
             let taken = match level.find(word) {
                 Some((option, attached)) => {
-                    level.take(option, attached, || rest.next().map(|(_, word)| word.as_str()))
+                    let taken = level.take(option, attached, || rest.next().map(|(_, word)| word.as_str()));
+                    if taken.is_ok() && definition::kind(option) == Kind::Words {
+                        while let Some((_, word)) = rest.next_if(|(_, word)| level.continues(word)) {
+                            level.given.push(Given { option, value: Some(word.clone()) });
+                        }
+                    }
+                    taken
                 }
                 None => level.take_cluster(position, word),
             };
@@ -243,7 +259,7 @@ impl<'d> Level<'d> {
                 None => None,
             },
             Kind::Switch => attached,
-            Kind::Value => Some(
+            Kind::Value | Kind::Words => Some(
                 attached
                     .or_else(next)
                     .ok_or_else(|| UsageError::MissingParameter { option: name(), label: label() })?,
@@ -252,10 +268,27 @@ impl<'d> Level<'d> {
         if let Some(found) = value.filter(|value| self.is_option(value)) {
             return Err(UsageError::ExpectedParameter { option: name(), found: found.to_owned() });
         }
-        let repeated = self.gives(option.get_id().as_str());
+        let repeated = definition::kind(option) != Kind::Words && self.gives(option.get_id().as_str());
         // The value counts, too: if it is wrong, that is reported and not the repetition.
         self.given.push(Given { option, value: value.map(str::to_owned) });
         if repeated { Err(UsageError::Repeated { option: name(), label: label() }) } else { Ok(()) }
+    }
+
+    /// Whether a word behind a value is a further one.
+    fn continues(&self, word: &str) -> bool {
+        !self.is_option(word) && self.definition.find_subcommand(word).is_none()
+    }
+
+    /// Gives a word to the first parameter that has room for it.
+    fn take_parameter(&mut self, position: usize, word: &str) {
+        let parameter = self
+            .definition
+            .get_positionals()
+            .find(|parameter| definition::takes_all(parameter) || !self.gives(parameter.get_id().as_str()));
+        match parameter {
+            Some(option) => self.given.push(Given { option, value: Some(word.to_owned()) }),
+            None => self.unmatched.push((position, word.to_owned())),
+        }
     }
 
     /// `-hV` is `-h -V`. What is no option, or is none any more, is not understood.
@@ -275,7 +308,9 @@ impl<'d> Level<'d> {
                 cluster = "";
             }
         }
-        if !understood {
+        if !understood && !resembles_option(word) {
+            self.take_parameter(position, word);
+        } else if !understood {
             self.unmatched.push((position, word.to_owned()));
         } else if !cluster.is_empty() {
             self.unmatched.push((position, format!("-{cluster}")));
@@ -290,10 +325,14 @@ impl<'d> Level<'d> {
 
     /// The typed values, or the first mistake.
     fn values(&mut self) -> Result<ArgMatches, UsageError> {
-        let words = self.given.iter().map(|given| match &given.value {
+        let (parameters, options): (Vec<_>, Vec<_>) =
+            self.given.iter().partition(|given| given.option.is_positional());
+        let options = options.into_iter().map(|given| match &given.value {
             Some(value) => format!("{}={value}", definition::name(given.option)),
             None => definition::name(given.option),
         });
+        let parameters = parameters.into_iter().filter_map(|given| given.value.clone());
+        let words = options.chain(["--".to_owned()]).chain(parameters);
         // What is required is checked here, after all that was given.
         let definition =
             self.definition.clone().args_override_self(true).mut_args(|option| option.required(false));
@@ -321,13 +360,20 @@ impl<'d> Level<'d> {
     }
 
     fn check_required(&self) -> Result<(), UsageError> {
+        let is_missing = |option: &&Arg| option.is_required_set() && !self.gives(option.get_id().as_str());
         let missing: Vec<String> = self
             .definition
-            .get_arguments()
-            .filter(|option| option.is_required_set() && !self.gives(option.get_id().as_str()))
+            .get_opts()
+            .filter(is_missing)
             .map(|option| format!("{}={}", definition::name(option), definition::label(option)))
             .collect();
-        if missing.is_empty() { Ok(()) } else { Err(UsageError::MissingOptions(missing)) }
+        if !missing.is_empty() {
+            return Err(UsageError::MissingOptions(missing));
+        }
+        match self.definition.get_positionals().find(is_missing) {
+            Some(parameter) => Err(UsageError::MissingPositional(definition::label(parameter))),
+            None => Ok(()),
+        }
     }
 
     fn check_unmatched(&self) -> Result<(), UsageError> {
@@ -344,7 +390,10 @@ impl<'d> Level<'d> {
     /// Options that begin with the same two letters.
     fn solutions(&self, word: &str) -> Vec<String> {
         let begin: String = word.trim_start_matches(|c: char| !is_identifier(c)).chars().take(2).collect();
-        let options = self.definition.get_arguments().filter(|option| !definition::is_additional(option));
+        let options = self
+            .definition
+            .get_arguments()
+            .filter(|option| !definition::is_additional(option) && !option.is_positional());
         let names = options.flat_map(|option| {
             let short = option.get_short().map(|short| format!("-{short}"));
             short.into_iter().chain([definition::name(option)])

@@ -3,7 +3,7 @@
 use clap::{Arg, Command};
 use textwrap::{Options, WordSeparator, WordSplitter, WrapAlgorithm};
 
-use super::definition::{self, ADDITIONAL, Kind, OPTIONS, PROGRAM};
+use super::definition::{self, ADDITIONAL, Kind, OPTIONS, PARAMETERS, PROGRAM};
 
 /// Columns of the help of a command. A terminal of 80 needs the last one for the end of the line.
 const WIDTH: usize = 79;
@@ -64,7 +64,7 @@ fn of_command(command: &Command) -> String {
     for paragraph in long.lines() {
         help.push_str(&line(&textwrap::fill(paragraph, layout(WIDTH))));
     }
-    for section in [OPTIONS, ADDITIONAL] {
+    for section in [PARAMETERS, OPTIONS, ADDITIONAL] {
         let options = command.get_arguments().filter(|option| option.get_help_heading() == Some(section));
         let entries: String = options
             .map(|option| {
@@ -82,9 +82,10 @@ fn of_command(command: &Command) -> String {
 /// All options, those that may stand without a value first, each group by name.
 fn synopsis(command: &Command) -> String {
     let mut options: Vec<&Arg> = command.get_arguments().collect();
-    options.sort_by_key(|option| (definition::kind(option) == Kind::Value, definition::name(option)));
+    let has_value = |option: &Arg| matches!(definition::kind(option), Kind::Value | Kind::Words);
+    options.sort_by_key(|option| (option.is_positional(), has_value(option), definition::name(option)));
     let words = options.into_iter().map(|option| {
-        let word = format!("{}{}", definition::name(option), value(option));
+        let word = format!("{}{}", name(option), value(option));
         if option.is_required_set() { word } else { format!("[{word}]") }
     });
     let start = format!("{PROGRAM} {} ", command.get_name());
@@ -93,11 +94,16 @@ fn synopsis(command: &Command) -> String {
     textwrap::fill(&words.collect::<Vec<_>>().join(" "), layout)
 }
 
+/// `--help`; nothing for a parameter, which is written by its label alone.
+fn name(option: &Arg) -> String {
+    if option.is_positional() { String::new() } else { definition::name(option) }
+}
+
 /// `  -h, --help`, or the same without a short name.
 fn names(option: &Arg) -> String {
     match option.get_short() {
-        Some(short) => format!("  -{short}, {}", definition::name(option)),
-        None => format!("      {}", definition::name(option)),
+        Some(short) => format!("  -{short}, {}", name(option)),
+        None => format!("      {}", name(option)),
     }
 }
 
@@ -106,7 +112,10 @@ fn value(option: &Arg) -> String {
     match definition::kind(option) {
         Kind::Flag => String::new(),
         Kind::Switch => "[=<true/false>]".to_owned(),
+        Kind::Value if option.is_positional() => definition::label(option),
+        Kind::Words if option.is_positional() => format!("{}...", definition::label(option)),
         Kind::Value => format!("={}", definition::label(option)),
+        Kind::Words => format!("={0}[,{0}...]...", definition::label(option)),
     }
 }
 

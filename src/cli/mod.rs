@@ -5,6 +5,7 @@
 
 mod argument_file;
 pub mod backup;
+pub mod database_name;
 mod definition;
 pub mod demo;
 pub mod environment;
@@ -12,15 +13,21 @@ pub mod exit;
 pub mod failure;
 mod grammar;
 mod help;
+pub mod inspect;
+mod java_path;
 pub mod log;
+pub mod path_list;
 pub mod progress;
+pub mod restore;
 pub mod serve_backup;
 mod signals;
 mod similar;
+pub mod store_info;
 pub mod streams;
 #[cfg(test)]
 mod testing;
 pub mod usage;
+pub mod verify;
 
 use std::ffi::OsString;
 
@@ -28,9 +35,13 @@ use self::backup::arguments::BackupArguments;
 use self::environment::Environment;
 use self::exit::Exit;
 use self::grammar::{Call, Misuse, Request};
+use self::inspect::InspectArguments;
+use self::restore::RestoreArguments;
 use self::serve_backup::ServeArguments;
+use self::store_info::StoreInfoArguments;
 use self::streams::Streams;
 use self::usage::UsageError;
+use self::verify::VerifyArguments;
 
 /// What `--version` says: the release of Neo4j whose behaviour is reproduced, and the version of this program.
 pub const VERSION: &str = concat!("4.4.38+native.", env!("CARGO_PKG_VERSION"));
@@ -40,6 +51,14 @@ pub const VERSION: &str = concat!("4.4.38+native.", env!("CARGO_PKG_VERSION"));
 pub enum Command {
     /// `backup`.
     Backup(BackupArguments),
+    /// `store-info`.
+    StoreInfo(StoreInfoArguments),
+    /// `restore`.
+    Restore(RestoreArguments),
+    /// `inspect`.
+    Inspect(InspectArguments),
+    /// `verify`.
+    Verify(VerifyArguments),
     /// `serve-backup`.
     ServeBackup(ServeArguments),
     /// `demo`.
@@ -54,6 +73,10 @@ pub fn run(
 ) -> Exit {
     match understand(arguments, streams) {
         Ok(Command::Backup(arguments)) => backup::run(&arguments, environment, streams),
+        Ok(Command::StoreInfo(arguments)) => store_info::run(&arguments, environment, streams),
+        Ok(Command::Restore(arguments)) => restore::run(&arguments, environment, streams),
+        Ok(Command::Inspect(arguments)) => inspect::run(&arguments, environment, streams),
+        Ok(Command::Verify(arguments)) => verify::run(&arguments, streams),
         Ok(Command::ServeBackup(arguments)) => serve_backup::run(&arguments, environment, streams),
         Ok(Command::Demo) => demo::run(streams),
         Err(exit) => exit,
@@ -92,6 +115,10 @@ pub fn understand(arguments: impl IntoIterator<Item = OsString>, streams: &Strea
 fn command(call: &Call) -> Result<Command, UsageError> {
     match call.command.as_str() {
         "backup" => BackupArguments::of(call).map(Command::Backup),
+        "store-info" => StoreInfoArguments::of(call).map(Command::StoreInfo),
+        "restore" => RestoreArguments::of(call).map(Command::Restore),
+        "inspect" => InspectArguments::of(call).map(Command::Inspect),
+        "verify" => VerifyArguments::of(call).map(Command::Verify),
         "serve-backup" => ServeArguments::of(call).map(Command::ServeBackup),
         "demo" => Ok(Command::Demo),
         other => Err(UsageError::UnknownCommand(other.to_owned())),

@@ -12,6 +12,9 @@ pub enum UsageError {
     /// Required options are absent, each with its label.
     #[error("Missing required option{}: {}", plural(.0), Quoted(.0))]
     MissingOptions(Vec<String>),
+    /// A word that is needed and has no name is absent; what stands for it in the help.
+    #[error("Missing required parameter: '{0}'")]
+    MissingPositional(String),
     /// An option at the end, without the value that it needs.
     #[error("Missing required parameter for option '{option}' ({label})")]
     MissingParameter {

@@ -74,6 +74,8 @@ pub struct Configuration {
     pub data_directory: PathBuf,
     /// Transaction logs of the installation: a directory per database.
     pub transaction_logs_root: PathBuf,
+    /// State of this installation as a member of a cluster.
+    pub cluster_state_directory: PathBuf,
     /// What the user should know about the configuration, each a sentence.
     pub notices: Vec<String>,
     /// What a user looking for a mistake might want to know: unknown and overridden settings.
@@ -163,6 +165,7 @@ impl Configuration {
                 retention: read.of(&setting::TX_LOG_RETENTION)?,
             },
             transaction_logs_root: data_directory.join(read.of(&setting::TRANSACTION_LOGS_ROOT)?),
+            cluster_state_directory: data_directory.join(read.of(&setting::CLUSTER_STATE)?),
             data_directory,
             notices,
             warnings: Vec::new(),

@@ -240,6 +240,10 @@ settings! {
     TRANSACTION_LOGS_ROOT: PathBuf = Setting::new(
         "dbms.directories.transaction.logs.root", "path", "transactions", value::path,
         "transaction logs of the installation, relative to its data directory");
+    /// Where members of a cluster keep their state.
+    CLUSTER_STATE: PathBuf = Setting::new(
+        "dbms.directories.cluster_state", "path", "cluster-state", value::path,
+        "state of the cluster member, relative to the data directory: `restore` refuses a database that is in it");
     /// Whether unknown settings are errors.
     STRICT_VALIDATION: bool = Setting::new(
         "dbms.config.strict_validation", "boolean", "false", value::boolean,

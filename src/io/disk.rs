@@ -57,6 +57,8 @@ pub trait Disk: fmt::Debug + Send + Sync {
     fn rename(&self, from: &Path, to: &Path) -> Result<(), DiskError>;
     /// Exchanges two names in one step. `false`: the file system has no such step, nothing was changed.
     fn exchange(&self, a: &Path, b: &Path) -> Result<bool, DiskError>;
+    /// Gives a file a second name. `false`: that can't be between these two places, nothing was changed.
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<bool, DiskError>;
     /// Deletes a file.
     fn remove_file(&self, path: &Path) -> Result<(), DiskError>;
     /// Deletes an empty directory.
@@ -170,6 +172,20 @@ impl Disk for OsDisk {
                 Ok(false)
             }
             Err(source) => Err(DiskError::new("exchange", a, source)),
+        }
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        use io::ErrorKind::{CrossesDevices, PermissionDenied, TooManyLinks, Unsupported};
+        match std::fs::hard_link(from, to) {
+            Ok(()) => Ok(true),
+            // Linux lets nobody link a file that he may not write; such a file can be copied all the same.
+            Err(error)
+                if matches!(error.kind(), CrossesDevices | PermissionDenied | TooManyLinks | Unsupported) =>
+            {
+                Ok(false)
+            }
+            Err(source) => Err(DiskError::new("link", from, source)),
         }
     }
 

@@ -7,3 +7,4 @@ pub mod filesystem;
 pub mod lock;
 pub mod read_only;
 pub mod sort;
+pub mod tracked_disk;

@@ -42,9 +42,43 @@ impl Family {
     }
 }
 
+/// Between which releases of Neo4j a format was the one for new stores of its family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Release {
+    /// The first release that wrote it.
+    pub introduced: &'static str,
+    /// The first release that wrote another one; `None`: 4.4 writes it.
+    pub superseded: Option<&'static str>,
+}
+
+/// The releases of a format; `None`: no Neo4j from 3.0 to 4.4 has such a version. Specification: store format 13.
+pub fn release(version: StoreVersion) -> Option<Release> {
+    let (introduced, superseded) = match version.to_string().as_str() {
+        "v0.A.9" | "vE.H.4" => ("3.4.0", Some("4.0.0")),
+        "vE.H.0" => ("3.0.0", Some("3.0.6")),
+        "vE.H.0b" => ("3.0.6", Some("3.1.0")),
+        "vE.H.2" => ("3.1.0", Some("3.2.0")),
+        "vE.H.3" => ("3.2.0", Some("3.4.0")),
+        "SF4.0.0" | "HL4.0.0" => ("4.0.0", Some("4.3.0")),
+        "AF4.1.a" => ("4.1.0", Some("4.3.0")),
+        "SF4.3.0" | "AF4.3.0" | "HL4.3.0" => ("4.3.0", None),
+        _ => return None,
+    };
+    Some(Release { introduced, superseded })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_format_that_is_read_has_its_releases() {
+        for name in ["SF4.0.0", "SF4.3.0", "AF4.1.a", "AF4.3.0", "HL4.0.0", "HL4.3.0"] {
+            let version = StoreVersion::from_name(name).unwrap();
+            assert!(Family::of(version).is_ok() && release(version).is_some(), "{name}");
+        }
+        assert_eq!(release(StoreVersion::from_name("SF5.0.0").unwrap()), None);
+    }
 
     #[test]
     fn pages_are_as_in_the_specification() {

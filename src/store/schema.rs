@@ -102,6 +102,13 @@ macro_rules! words {
         }
 
         impl $name {
+            /// The word that stands for it.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+
             fn of(key: &'static str, word: String) -> Result<Self, MalformedRule> {
                 match word.as_str() {
                     $($word => Ok(Self::$variant),)+

@@ -19,6 +19,8 @@ pub struct FaultyDisk {
 struct Shared {
     /// The step that fails, from 0; further ones work again.
     failing: usize,
+    /// Whether they fail, too.
+    for_good: bool,
     kind: io::ErrorKind,
     steps: AtomicUsize,
     /// What failed.
@@ -31,23 +33,28 @@ struct Shared {
 impl FaultyDisk {
     /// Fails step number `failing` with an error of `kind`.
     pub fn failing_at(failing: usize, kind: io::ErrorKind) -> Arc<Self> {
-        Self::new(failing, kind, None)
+        Self::new(failing, false, kind, None)
+    }
+
+    /// Fails step number `failing` and all after it, as if the process had been killed there.
+    pub fn stopping_at(failing: usize) -> Arc<Self> {
+        Self::new(failing, true, io::ErrorKind::Other, None)
     }
 
     /// Never fails.
     pub fn sound() -> Arc<Self> {
-        Self::new(usize::MAX, io::ErrorKind::Other, None)
+        Self::new(usize::MAX, false, io::ErrorKind::Other, None)
     }
 
     /// Never fails, and says that `available` bytes are free before the first write.
     pub fn with_room_for(available: u64) -> Arc<Self> {
-        Self::new(usize::MAX, io::ErrorKind::Other, Some(available))
+        Self::new(usize::MAX, false, io::ErrorKind::Other, Some(available))
     }
 
-    fn new(failing: usize, kind: io::ErrorKind, available: Option<u64>) -> Arc<Self> {
+    fn new(failing: usize, for_good: bool, kind: io::ErrorKind, available: Option<u64>) -> Arc<Self> {
         let steps = AtomicUsize::new(0);
         let failed = Mutex::default();
-        let shared = Shared { failing, kind, steps, failed, available, written: AtomicU64::new(0) };
+        let shared = Shared { failing, for_good, kind, steps, failed, available, written: AtomicU64::new(0) };
         Arc::new(Self { shared: Arc::new(shared) })
     }
 
@@ -68,8 +75,9 @@ impl FaultyDisk {
 
 impl Shared {
     fn step(&self, action: &'static str, path: &Path) -> Result<(), DiskError> {
-        if self.steps.fetch_add(1, Ordering::SeqCst) == self.failing {
-            *self.failed.lock().unwrap() = Some((action, path.to_owned()));
+        let step = self.steps.fetch_add(1, Ordering::SeqCst);
+        if step == self.failing || self.for_good && step > self.failing {
+            self.failed.lock().unwrap().get_or_insert_with(|| (action, path.to_owned()));
             return Err(DiskError::new(action, path, io::Error::from(self.kind)));
         }
         Ok(())
@@ -110,6 +118,11 @@ impl Disk for FaultyDisk {
     fn exchange(&self, a: &Path, b: &Path) -> Result<bool, DiskError> {
         self.shared.step("exchange", a)?;
         OsDisk.exchange(a, b)
+    }
+
+    fn hard_link(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
+        self.shared.step("link", from)?;
+        OsDisk.hard_link(from, to)
     }
 
     fn remove_file(&self, path: &Path) -> Result<(), DiskError> {

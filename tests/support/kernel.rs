@@ -70,6 +70,11 @@ impl Kernel {
         self.oracle().ask(&request)
     }
 
+    /// Opens a database of a home where it lies, and checks it with the real checker.
+    pub fn open_in_home(&self, home: &Path, name: &str) -> Opened {
+        self.oracle().ask(&json!({"job": "open", "home": home, "name": name, "check": true}))
+    }
+
     /// Checks a database with the real checker.
     pub fn check(&self, directory: &Path) -> Checked {
         let reports = tempfile::tempdir().expect("a directory");

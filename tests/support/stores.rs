@@ -30,6 +30,25 @@ pub fn unpack(archive: &str, directory: &Path) {
     tar::Archive::new(flate2::read::GzDecoder::new(file)).unpack(directory).expect("a good archive");
 }
 
+/// Puts a database of an archive into the data directory of a home, its logs apart, and returns the two directories.
+pub fn install(archive: &str, database: &str, home: &Path, name: &str) -> (PathBuf, PathBuf) {
+    let scratch = tempfile::tempdir_in(home).expect("a directory");
+    unpack(archive, scratch.path());
+    let (store, logs) = (home.join("data/databases").join(name), home.join("data/transactions").join(name));
+    for directory in [&store, &logs] {
+        std::fs::create_dir_all(directory.parent().expect("data")).expect("a directory");
+    }
+    std::fs::rename(scratch.path().join(database), &store).expect("moved");
+    std::fs::create_dir(&logs).expect("a directory");
+    for entry in std::fs::read_dir(&store).expect("a directory") {
+        let file = entry.expect("an entry").file_name().into_string().expect("UTF-8");
+        if file.starts_with("neostore.transaction.db.") || file.starts_with("checkpoint.") {
+            std::fs::rename(store.join(&file), logs.join(&file)).expect("moved");
+        }
+    }
+    (store, logs)
+}
+
 /// The databases in each archive with their digests.
 pub fn digests() -> BTreeMap<String, BTreeMap<String, GraphDigest>> {
     let file = File::open(stores().join("digests.json")).expect("the digests");

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
@@ -64,6 +64,11 @@ impl Tool {
         command.env("NEO4J_HOME", self.home.path()).env_remove("NEO4J_CONF").current_dir(self.home.path());
         command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// The home directory: `conf`, and `data` if a test makes one.
+    pub fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// The directory with a directory for each database.

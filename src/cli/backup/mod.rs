@@ -48,7 +48,7 @@ fn refuse(error: &PrepareError, arguments: &BackupArguments, streams: &Streams) 
         // The word for these, which names the file, is that of the error as a whole and not of its cause.
         PrepareError::Configuration(error) if !arguments.verbose => {
             streams.err.line(error);
-            streams.err.line("Run with '--verbose' for a more detailed error message.");
+            streams.err.line(failure::ASK_FOR_MORE);
             return Exit::Failed;
         }
         // These show before Neo4j's tool would begin, and stand alone.

@@ -1,0 +1,6 @@
+//! The commands beside `backup`, as an operator runs them.
+
+mod inspect;
+mod restore;
+mod store_info;
+mod verify;
