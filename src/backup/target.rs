@@ -414,9 +414,6 @@ mod tests {
         fn exchange(&self, _: &Path, _: &Path) -> Result<bool, DiskError> {
             Ok(false)
         }
-        fn hard_link(&self, from: &Path, to: &Path) -> Result<bool, DiskError> {
-            OsDisk.hard_link(from, to)
-        }
         fn remove_file(&self, path: &Path) -> Result<(), DiskError> {
             OsDisk.remove_file(path)
         }

@@ -58,7 +58,9 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Exchanges two names in one step. `false`: the file system has no such step, nothing was changed.
     fn exchange(&self, a: &Path, b: &Path) -> Result<bool, DiskError>;
     /// Gives a file a second name. `false`: that can't be between these two places, nothing was changed.
-    fn hard_link(&self, from: &Path, to: &Path) -> Result<bool, DiskError>;
+    fn hard_link(&self, _from: &Path, _to: &Path) -> Result<bool, DiskError> {
+        Ok(false)
+    }
     /// Deletes a file.
     fn remove_file(&self, path: &Path) -> Result<(), DiskError>;
     /// Deletes an empty directory.

@@ -336,9 +336,6 @@ impl Disk for Plain {
     fn exchange(&self, _: &Path, _: &Path) -> Result<bool, DiskError> {
         Ok(false)
     }
-    fn hard_link(&self, _: &Path, _: &Path) -> Result<bool, DiskError> {
-        Ok(false)
-    }
     fn remove_file(&self, path: &Path) -> Result<(), DiskError> {
         self.0.remove_file(path)
     }
