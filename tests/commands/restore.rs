@@ -213,7 +213,7 @@ fn a_command_line_that_can_not_be_meant_is_refused() {
             2,
             "option '--force' (<force>) should be specified without 'true' parameter",
         ),
-        (&["--from=a/b", "--", "c"], 2, "Unmatched argument at index 2: 'c'"),
+        (&["x", "--from=a/b"], 2, "Unmatched argument at index 1: 'x'"),
         (
             &["--from=backups/neo4j,backups/system", "--database=abc"],
             1,

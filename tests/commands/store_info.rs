@@ -130,7 +130,7 @@ fn mistakes_and_several_databases_are_told_in_the_words_of_neo4j() {
     let Some(kernel) = Kernel::find() else { return };
     let tool = home("standard", |_, _| {});
     for (archive, database, name) in
-        [("aligned", "neo4j", "a.b"), ("aligned", "system", "system"), ("crashed", "neo4j", "a-b")]
+        [("aligned", "neo4j", "a.b"), ("standard", "system", "system"), ("crashed", "neo4j", "a-b")]
     {
         stores::install(archive, database, tool.home(), name);
     }
