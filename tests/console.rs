@@ -24,8 +24,8 @@ fn neo4j_admin(directory: &Path, line: &str) -> Command {
 
 #[test]
 fn help_texts_are_the_committed_ones() {
-    let commands =
-        ["help", "store-info", "backup", "restore", "inspect", "verify", "serve-backup", "demo"].map(|name| (name, 80));
+    let commands = ["help", "store-info", "backup", "restore", "inspect", "verify", "serve-backup", "demo"]
+        .map(|name| (name, 80));
     for (name, width) in [("program", 120)].into_iter().chain(commands) {
         let text = help(name);
         golden::compare(&golden::directory().join("help").join(name), &text);

@@ -10,6 +10,7 @@ use super::environment::{Directories, Environment};
 use super::exit::Exit;
 use super::failure::{self, root_cause};
 use super::grammar::Call;
+use super::java_path;
 use super::path_list::{self, BackupPath};
 use super::signals::Signals;
 use super::streams::Streams;
@@ -166,9 +167,10 @@ fn restore(
             }
         }
     }
+    let given = |directory: &Option<PathBuf>| directory.as_deref().map(java_path::absolute);
     let databases =
-        arguments.to_data.clone().unwrap_or_else(|| configuration.data_directory.join("databases"));
-    let logs = arguments.to_logs.clone().unwrap_or_else(|| configuration.transaction_logs_root.clone());
+        given(&arguments.to_data).unwrap_or_else(|| configuration.data_directory.join("databases"));
+    let logs = given(&arguments.to_logs).unwrap_or_else(|| configuration.transaction_logs_root.clone());
     let stop = Stop::default();
     let _signals = Signals::listen(&stop).map_err(CommandError::Signals)?;
     let mut all = true;

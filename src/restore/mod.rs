@@ -149,8 +149,14 @@ impl Restore {
             self.clean_up(&places)?;
         }
         staged?;
-        for place in places.all() {
-            place.switch(&*self.disk)?;
+        if let Err(error) = places.store.switch(&*self.disk) {
+            if !places.store.is_between() {
+                self.clean_up(&places)?;
+            }
+            return Err(error.into());
+        }
+        if let Some(logs) = places.logs() {
+            logs.switch(&*self.disk)?;
         }
         if self.moving {
             self.remove_backup(&self.source)?;
@@ -277,6 +283,8 @@ impl Restore {
             // A backup that was to be moved still shares its files with the database, which will change them.
             if files::share_a_file(source, &self.target.database) {
                 self.remove_backup(source)?;
+            } else {
+                self.remove_moved(source)?;
             }
             self.unmark(places)?;
         }
@@ -284,10 +292,20 @@ impl Restore {
         Ok(restored)
     }
 
+    /// Deletes a backup, first its name: half a backup must not look like one.
     fn remove_backup(&self, source: &Path) -> Result<(), RestoreError> {
-        remove_tree(&*self.disk, source)?;
-        if let Some(parent) = source.parent() {
-            self.disk.sync_dir(parent)?;
+        self.disk.rename(source, &moved(source))?;
+        self.remove_moved(source)
+    }
+
+    /// Deletes what an earlier run has left of a backup that it had begun to delete.
+    fn remove_moved(&self, source: &Path) -> Result<(), RestoreError> {
+        let moved = moved(source);
+        if moved.exists() {
+            remove_tree(&*self.disk, &moved)?;
+            if let Some(parent) = moved.parent() {
+                self.disk.sync_dir(parent)?;
+            }
         }
         Ok(())
     }
@@ -307,6 +325,12 @@ impl Restore {
         }
         Ok(())
     }
+}
+
+/// Where a backup is while it is deleted.
+fn moved(source: &Path) -> PathBuf {
+    let name = source.file_name().unwrap_or_default().to_string_lossy();
+    source.with_file_name(format!(".{name}.moved"))
 }
 
 /// Creates a directory and those above it.

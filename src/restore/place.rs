@@ -38,6 +38,11 @@ impl Places {
         std::iter::once(&self.store).chain(&self.logs)
     }
 
+    /// Its logs, if they lie apart.
+    pub fn logs(&self) -> Option<&Place> {
+        self.logs.as_ref()
+    }
+
     /// Where a file goes.
     pub fn of(&self, is_log: bool) -> &Place {
         self.logs.as_ref().filter(|_| is_log).unwrap_or(&self.store)
@@ -126,9 +131,14 @@ impl Place {
         disk.sync_dir(&self.parent)
     }
 
+    /// Whether a switch was stopped between its steps.
+    pub fn is_between(&self) -> bool {
+        self.aside().exists()
+    }
+
     /// Ends a switch that was stopped between its steps.
     pub fn finish_switch(&self, disk: &dyn Disk) -> Result<(), DiskError> {
-        if self.aside().exists() {
+        if self.is_between() {
             self.switch_without_exchange(disk)?;
             disk.sync_dir(&self.parent)?;
         }
