@@ -65,6 +65,7 @@ pub(super) fn option(name: &'static str) -> Arg {
 
 #[cfg(test)]
 mod tests {
+    use super::DatabaseNameError::{Empty, FirstCharacter, IllegalCharacter, Length};
     use super::*;
 
     #[test]
@@ -73,7 +74,6 @@ mod tests {
         for name in ["neo4j", "Neo4J", "a.b", "a-1", "system", "system2", &long] {
             assert_eq!(DatabaseName::parse(name).unwrap().as_str(), name.to_lowercase());
         }
-        use DatabaseNameError::{Empty, FirstCharacter, IllegalCharacter, Length};
         for (name, error) in [
             ("", Empty),
             ("ab", Length),

@@ -149,7 +149,7 @@ fn what_can_not_be_read_is_named_and_the_rest_is_shown() {
         assert!(problem["reason"].as_str().unwrap().contains(reason), "{name}: {problem:#}");
         assert!(database["logs"]["bytes"].as_u64().unwrap() > 0, "{name}");
         let text = tool.run(["inspect", "backups/neo4j"]);
-        assert!(text.stdout.contains(&format!("Not readable:\n")) && text.stdout.contains(part), "{text}");
+        assert!(text.stdout.contains("Not readable:\n") && text.stdout.contains(part), "{text}");
         assert!(contents(&tool.backups()) == before, "{name}: nothing is changed");
     }
 }

@@ -47,7 +47,7 @@ fn names(directory: &Path) -> Vec<String> {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    names.retain(|name| !name.ends_with(".lock"));
+    names.retain(|name| !name.contains(".lock"));
     names.sort();
     names
 }

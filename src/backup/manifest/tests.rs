@@ -1,3 +1,5 @@
+#![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
+
 use std::collections::BTreeMap;
 
 use time::macros::datetime;
