@@ -99,8 +99,12 @@ enum StoreInfoError {
     Uninitialized(PathBuf),
     #[error("Failed to execute command: 'Unknown store version '{0}''.")]
     UnknownVersion(StoreVersion),
-    #[error("Failed to execute command when checking for recovery state: '{}'.", in_words_of_neo4j(.0))]
-    Recovery(#[source] LogError),
+    #[error("Failed to execute command when checking for recovery state: '{}'.", in_words_of_neo4j(source, *newest))]
+    Recovery {
+        source: LogError,
+        /// The newest log file.
+        newest: Option<u64>,
+    },
     #[error("Failed to execute command: '{0}'.")]
     Neostore(#[source] NeostoreError),
     #[error("Failed to execute command: '{0}'.")]
@@ -231,12 +235,14 @@ impl StoreInfo {
         let version = neostore.get(Field::StoreVersion).ok_or(StoreInfoError::Uninitialized(path))?;
         let version = StoreVersion(version.cast_unsigned());
         let release = release(version).ok_or(StoreInfoError::UnknownVersion(version))?;
-        let mut files = LogFiles::list(&layout.logs).map_err(StoreInfoError::Recovery)?;
+        let unlisted = |source| StoreInfoError::Recovery { source, newest: None };
+        let mut files = LogFiles::list(&layout.logs).map_err(unlisted)?;
         if files.lowest().is_none() && files.checkpoints().next().is_none() {
             layout.logs = logs.join(&database);
-            files = LogFiles::list(&layout.logs).map_err(StoreInfoError::Recovery)?;
+            files = LogFiles::list(&layout.logs).map_err(unlisted)?;
         }
-        let tail = Tail::find(&files).map_err(StoreInfoError::Recovery)?;
+        let newest = files.highest();
+        let tail = Tail::find(&files).map_err(|source| StoreInfoError::Recovery { source, newest })?;
         Ok(Self {
             database,
             in_use: false,
@@ -291,7 +297,7 @@ impl StoreInfo {
 }
 
 /// What Neo4j says of damaged logs, where it says something of its own; scripts may look for it.
-fn in_words_of_neo4j(error: &LogError) -> String {
+fn in_words_of_neo4j(error: &LogError, newest: Option<u64>) -> String {
     match error {
         LogError::Damaged { file, offset, source: EntryError::Checksum { stored, calculated, .. } } => {
             let number = file.extension().map_or_else(String::new, |number| number.to_string_lossy().into_owned());
@@ -302,10 +308,13 @@ fn in_words_of_neo4j(error: &LogError) -> String {
                  byteOffset={offset}}} and entry version {version}"
             )
         }
-        LogError::Damaged { offset: 0, source: EntryError::Invalid { found, .. }, .. } => {
+        LogError::Damaged { offset: 0, source: EntryError::Invalid { found, .. }, file }
+            if number(file).is_some_and(|number| Some(number) == newest) =>
+        {
             format!("java.io.IOException: Unrecognized transaction log format version: {found}")
         }
-        LogError::CheckpointPosition { .. } => {
+        // Of an older one it only says that the checkpoint can't be right.
+        LogError::CheckpointPosition { .. } | LogError::Damaged { offset: 0, source: EntryError::Invalid { .. }, .. } => {
             "java.lang.RuntimeException: Error reading transaction logs, recovery not possible. To force the database \
              to start anyway, you can specify 'unsupported.dbms.tx_log.fail_on_corrupted_log_files=false'. This will \
              try to recover as much as possible and then truncate the corrupt part of the transaction log. Doing this \
@@ -315,6 +324,11 @@ fn in_words_of_neo4j(error: &LogError) -> String {
         }
         other => other.to_string(),
     }
+}
+
+/// The number in the name of a log file.
+fn number(file: &Path) -> Option<u64> {
+    file.extension()?.to_str()?.parse().ok()
 }
 
 /// The version of the entry that starts at `offset`.

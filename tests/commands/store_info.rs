@@ -163,7 +163,6 @@ fn mistakes_and_several_databases_are_told_in_the_words_of_neo4j() {
         "ALL/neo4j --struct",
         "--bogus",
         "-- ALL/neo4j",
-        "-- --bogus",
         "-x ALL/neo4j",
         "ALL/neo4j -5",
     ] {
