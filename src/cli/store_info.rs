@@ -22,7 +22,7 @@ use crate::store::id::StoreVersion;
 use crate::store::layout::DatabaseLayout;
 use crate::store::neostore::{Field, Neostore, NeostoreError};
 use crate::txlog::files::LogFiles;
-use crate::txlog::tail::{Tail, recovery_reason};
+use crate::txlog::tail::{Tail, last_detached, recovery_reason};
 use crate::txlog::{EntryError, LogError};
 
 /// The command and its options.
@@ -99,11 +99,11 @@ enum StoreInfoError {
     Uninitialized(PathBuf),
     #[error("Failed to execute command: 'Unknown store version '{0}''.")]
     UnknownVersion(StoreVersion),
-    #[error("Failed to execute command when checking for recovery state: '{}'.", in_words_of_neo4j(source, *newest))]
+    #[error("Failed to execute command when checking for recovery state: '{}'.", in_words_of_neo4j(source, *checkpoint))]
     Recovery {
         source: LogError,
-        /// The newest log file.
-        newest: Option<u64>,
+        /// The log file that the last checkpoint names.
+        checkpoint: Option<u64>,
     },
     #[error("Failed to execute command: '{0}'.")]
     Neostore(#[source] NeostoreError),
@@ -235,14 +235,17 @@ impl StoreInfo {
         let version = neostore.get(Field::StoreVersion).ok_or(StoreInfoError::Uninitialized(path))?;
         let version = StoreVersion(version.cast_unsigned());
         let release = release(version).ok_or(StoreInfoError::UnknownVersion(version))?;
-        let unlisted = |source| StoreInfoError::Recovery { source, newest: None };
+        let unlisted = |source| StoreInfoError::Recovery { source, checkpoint: None };
         let mut files = LogFiles::list(&layout.logs).map_err(unlisted)?;
         if files.lowest().is_none() && files.checkpoints().next().is_none() {
             layout.logs = logs.join(&database);
             files = LogFiles::list(&layout.logs).map_err(unlisted)?;
         }
-        let newest = files.highest();
-        let tail = Tail::find(&files).map_err(|source| StoreInfoError::Recovery { source, newest })?;
+        let tail = Tail::find(&files).map_err(|source| {
+            let last = last_detached(&files).ok().flatten();
+            let checkpoint = last.map(|(_, checkpoint)| checkpoint.position.log_version);
+            StoreInfoError::Recovery { source, checkpoint }
+        })?;
         Ok(Self {
             database,
             in_use: false,
@@ -297,7 +300,7 @@ impl StoreInfo {
 }
 
 /// What Neo4j says of damaged logs, where it says something of its own; scripts may look for it.
-fn in_words_of_neo4j(error: &LogError, newest: Option<u64>) -> String {
+fn in_words_of_neo4j(error: &LogError, checkpoint: Option<u64>) -> String {
     match error {
         LogError::Damaged { file, offset, source: EntryError::Checksum { stored, calculated, .. } } => {
             let number = file.extension().map_or_else(String::new, |number| number.to_string_lossy().into_owned());
@@ -309,11 +312,11 @@ fn in_words_of_neo4j(error: &LogError, newest: Option<u64>) -> String {
             )
         }
         LogError::Damaged { offset: 0, source: EntryError::Invalid { found, .. }, file }
-            if number(file).is_some_and(|number| Some(number) == newest) =>
+            if number(file).is_some_and(|number| Some(number) == checkpoint) =>
         {
             format!("java.io.IOException: Unrecognized transaction log format version: {found}")
         }
-        // Of an older one it only says that the checkpoint can't be right.
+        // Of a later one it only says that the checkpoint can't be right.
         LogError::CheckpointPosition { .. } | LogError::Damaged { offset: 0, source: EntryError::Invalid { .. }, .. } => {
             "java.lang.RuntimeException: Error reading transaction logs, recovery not possible. To force the database \
              to start anyway, you can specify 'unsupported.dbms.tx_log.fail_on_corrupted_log_files=false'. This will \

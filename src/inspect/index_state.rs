@@ -3,11 +3,11 @@
 
 use serde::Serialize;
 
+use super::read_only;
 use crate::index::lucene::{self, LuceneState};
 use crate::index::token::{TokenIndex, TokenState};
 use crate::index::value::{ValueLayout, ValueState};
 use crate::index::{IndexError, files};
-use crate::io::read_only_disk::ReadOnlyDisk;
 use crate::store::layout::DatabaseLayout;
 use crate::store::page_cache::PageCache;
 use crate::store::schema::{IndexRule, SchemaRule};
@@ -36,7 +36,7 @@ pub(super) fn of(
     index: &IndexRule,
 ) -> IndexState {
     let tree = files::tree(layout, index.provider, rule.id).zip(ValueLayout::of(rule));
-    let tree = tree.map(|(path, keys)| match ValueState::open(cache, &ReadOnlyDisk, &path, keys) {
+    let tree = tree.map(|(path, keys)| match ValueState::open(cache, &read_only(), &path, keys) {
         Ok(ValueState::Online(_)) => IndexState::Online,
         Ok(ValueState::Populating) => IndexState::Populating,
         Ok(ValueState::Failed(message)) => IndexState::Failed(message),
@@ -62,7 +62,7 @@ fn unreadable(error: &IndexError) -> IndexState {
 }
 
 fn lookup(cache: &PageCache, layout: &DatabaseLayout, rule: &SchemaRule) -> IndexState {
-    match TokenIndex::open(cache, &ReadOnlyDisk, &files::lookup(layout, rule.schema.entity)) {
+    match TokenIndex::open(cache, &read_only(), &files::lookup(layout, rule.schema.entity)) {
         Ok(TokenState::Online(_)) => IndexState::Online,
         Ok(TokenState::Populating) => IndexState::Populating,
         Ok(TokenState::Failed(message)) => IndexState::Failed(message),

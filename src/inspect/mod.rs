@@ -17,8 +17,9 @@ pub use self::databases::{Found, find};
 pub use self::index_state::IndexState;
 pub use self::records::RecordCount;
 use crate::backup::manifest::{CheckResult, Kind, Manifest, State};
+use crate::io::disk::OsDisk;
 use crate::io::lock::FileLock;
-use crate::io::read_only::ReadOnlyDisk;
+use crate::io::read_only::ReadOnly;
 use crate::store::format::{Family, release};
 use crate::store::id::{LabelId, PropertyKeyId, RelationshipTypeId, StoreVersion};
 use crate::store::layout::DatabaseLayout;
@@ -335,7 +336,7 @@ fn of_schema(
     layout: &DatabaseLayout,
     family: Family,
 ) -> Result<Vec<Index>, crate::store::error::StoreError> {
-    let stores = Stores::open(cache, &ReadOnlyDisk, layout, family)?;
+    let stores = Stores::open(cache, &read_only(), layout, family)?;
     let names = Names {
         labels: Tokens::labels(&stores)?,
         types: Tokens::relationship_types(&stores)?,
@@ -386,6 +387,11 @@ impl Names {
             (_, EntityType::Relationship) => format!("()-[:{tokens} {{{keys}}}]-()"),
         }
     }
+}
+
+/// The file system, as long as nothing is to be changed.
+fn read_only() -> ReadOnly {
+    ReadOnly::new(OsDisk::shared())
 }
 
 /// Whether a directory looks like that of a database.

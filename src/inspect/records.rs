@@ -5,8 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
+use super::read_only;
 use crate::io::disk::{Disk, DiskFile};
-use crate::io::read_only::ReadOnlyDisk;
 use crate::store::error::StoreError;
 use crate::store::format::Family;
 use crate::store::id::{
@@ -72,7 +72,7 @@ fn count_store(
     family: Family,
     store: RecordStore,
 ) -> Result<RecordCount, StoreError> {
-    let file = ReadOnlyDisk.open(&layout.record_store(store))?;
+    let file = read_only().open_to_read(&layout.record_store(store))?;
     let bytes = file.len()?;
     let (mut in_use, mut high_id) = (0, 0);
     let mut visit = |id: u64, used: bool| {
