@@ -37,7 +37,13 @@ struct Pass<'a> {
     nodes: RawReader<'a, RawNode>,
     labels: LabelReader<'a>,
     found: Labels,
+    batch: Vec<RawRelationship>,
+    states: Vec<(NodeState, NodeState)>,
 }
+
+/// Relationships whose nodes are looked up together. The table of nodes is too great for any cache: looked up one by one,
+/// with work in between that depends on what is found, a relationship took three times as long.
+const BATCH: usize = 64;
 
 /// Passes over all relationships.
 ///
@@ -68,6 +74,8 @@ pub(super) fn verify(
         nodes: context.nodes(),
         labels: LabelReader::new(context),
         found: Labels::default(),
+        batch: Vec::with_capacity(BATCH),
+        states: Vec::with_capacity(BATCH),
     };
     let slots = context.stores.relationships.slots();
     let high = context.high.relationships;
@@ -82,8 +90,10 @@ pub(super) fn verify(
                     return Ok(());
                 }
                 pass.made.properties_are_sound &= heads.may_begin(relationship.property);
-                pass.visit(context, table, mixer, &relationship)
+                pass.batch.push(relationship);
+                if pass.batch.len() == BATCH { pass.visit_batch(context, table, mixer) } else { Ok(()) }
             })?;
+            pass.visit_batch(context, table, mixer)?;
             pass.made.claims.end_of_range();
             context.advance.by(chunk.end - chunk.first);
             Ok(())
@@ -104,6 +114,27 @@ pub(super) fn verify(
 }
 
 impl Pass<'_> {
+    fn visit_batch(
+        &mut self,
+        context: &Context<'_>,
+        table: &NodeTable,
+        mixer: Mixer,
+    ) -> Result<(), CheckError> {
+        let (mut batch, mut states) = (std::mem::take(&mut self.batch), std::mem::take(&mut self.states));
+        states.extend(
+            batch.iter().map(|relationship| {
+                (table.get(relationship.source.node), table.get(relationship.target.node))
+            }),
+        );
+        for (relationship, states) in batch.iter().zip(&states) {
+            self.visit(context, table, mixer, relationship, *states)?;
+        }
+        batch.clear();
+        states.clear();
+        (self.batch, self.states) = (batch, states);
+        Ok(())
+    }
+
     #[inline]
     fn visit(
         &mut self,
@@ -111,12 +142,13 @@ impl Pass<'_> {
         table: &NodeTable,
         mixer: Mixer,
         relationship: &RawRelationship,
+        (source_node, target_node): (NodeState, NodeState),
     ) -> Result<(), CheckError> {
         let RawRelationship { id, type_id, source, target, .. } = *relationship;
         self.made.references_are_sound &= context.types.is_public(type_id);
         self.made.claims.add(id as u64, &[type_id]);
         self.counts.of_type(type_id);
-        let start = self.end_of(table, mixer, id, &source);
+        let start = self.end_of(table, mixer, id, &source, source_node);
         if start.set() == UNNUMBERED {
             self.read_labels(source.node)?;
             self.counts.start_labels(&self.found.sorted, type_id);
@@ -133,7 +165,7 @@ impl Pass<'_> {
             }
             start
         } else {
-            self.end_of(table, mixer, id, &target)
+            self.end_of(table, mixer, id, &target, target_node)
         };
         if end.set() == UNNUMBERED {
             self.read_labels(target.node)?;
@@ -152,12 +184,18 @@ impl Pass<'_> {
 
     /// Claims the links of one end; returns the state of its node.
     #[inline]
-    fn end_of(&mut self, table: &NodeTable, mixer: Mixer, id: i64, link: &RawLink) -> NodeState {
+    fn end_of(
+        &mut self,
+        table: &NodeTable,
+        mixer: Mixer,
+        id: i64,
+        link: &RawLink,
+        state: NodeState,
+    ) -> NodeState {
         if !table.is_in_range(link.node) {
             self.made.references_are_sound = false;
             return NodeState::default();
         }
-        let state = table.get(link.node);
         let (node, relationship) = (link.node as u64, id as u64);
         if !state.used() || !state.has_next() {
             self.made.references_are_sound &= state.used();
