@@ -160,7 +160,11 @@ pub(super) fn create_directories(disk: &dyn Disk, directory: &Path) -> Result<()
     }
     let Some(parent) = directory.parent() else { return Ok(()) };
     create_directories(disk, parent)?;
-    disk.create_dir(directory)?;
+    match disk.create_dir(directory) {
+        // Another thread was faster.
+        Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {}
+        created => created?,
+    }
     disk.sync_dir(parent)
 }
 

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use crate::index::IndexError;
 use crate::io::disk::DiskError;
-use crate::store::error::StoreError;
+use crate::store::error::{Malformed, StoreError};
 use crate::store::id::{StoreId, TransactionId};
 use crate::store::neostore::NeostoreError;
 use crate::store::page_cache::PageCacheError;
+use crate::store::schema::EntityType;
 use crate::txlog::{LogError, LogPosition};
 
 /// A recovery that did not come to its end. What it had done by then does no harm: it can be run again.
@@ -134,6 +135,31 @@ pub enum RecoveryError {
         /// What the system said.
         #[source]
         source: std::io::Error,
+    },
+    /// A property of a transaction can't be read.
+    #[error(
+        "the transaction logs hold a property of {entity}[{id}] that makes no sense: {source}; the log was written by an \
+         unknown version or is damaged"
+    )]
+    IndexedValue {
+        /// Nodes or relationships.
+        entity: EntityType,
+        /// Which of them.
+        id: u64,
+        /// What is wrong.
+        #[source]
+        source: Malformed,
+    },
+    /// A transaction changes properties of something that does not exist.
+    #[error(
+        "{entity}[{id}] doesn't exist, though transactions change its properties; the logs do not belong to the store, \
+         make a new full backup"
+    )]
+    EntityMissing {
+        /// Nodes or relationships.
+        entity: EntityType,
+        /// Which of them.
+        id: u64,
     },
     /// A thread of the recovery ended without a result.
     #[error("a thread of the recovery ended unexpectedly; this is an error of this program")]

@@ -11,6 +11,7 @@
 //! | [`totals`] | sums of counts and degrees |
 //! | [`apply`] | images into stores, ids into id files |
 //! | [`numbers`] | sums into the counts and degrees stores |
+//! | [`index_updates`] | what the transactions mean for indexes, and the indexes brought there |
 //! | [`cut`] | what stands behind the last transaction: archived and cut off |
 //! | [`finish`] | fields of the metadata store, the checkpoint |
 //!
@@ -22,6 +23,7 @@ mod cut;
 mod error;
 mod finish;
 mod images;
+pub mod index_updates;
 mod numbers;
 mod progress;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! A rule is a map from names to values, kept as properties with internal keys. Specification: store format 9.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use super::error::{MalformedRule, StoreError};
 use super::id::{PropertyId, PropertyKeyId, SchemaId};
@@ -44,6 +45,15 @@ pub enum EntityType {
     Node,
     /// Relationships, with a type.
     Relationship,
+}
+
+impl fmt::Display for EntityType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Node => "Node",
+            Self::Relationship => "Relationship",
+        })
+    }
 }
 
 /// Which entities a rule is about.
