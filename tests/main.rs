@@ -18,3 +18,4 @@ mod serve;
 mod support;
 mod tls;
 mod txlog;
+mod value_indexes;
