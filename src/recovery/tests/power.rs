@@ -21,6 +21,8 @@ pub(super) struct PowerDisk {
 struct Shared {
     /// Steps that still happen.
     left: AtomicUsize,
+    /// Steps so far.
+    steps: AtomicUsize,
     /// How to take back what was not forced yet, in the order in which it was done.
     unforced: Mutex<Vec<Undo>>,
 }
@@ -48,8 +50,13 @@ impl Undo {
 
 impl PowerDisk {
     pub fn stopping_after(steps: usize) -> Self {
-        let left = AtomicUsize::new(steps);
-        Self { shared: Arc::new(Shared { left, unforced: Mutex::default() }) }
+        let (left, steps) = (AtomicUsize::new(steps), AtomicUsize::new(0));
+        Self { shared: Arc::new(Shared { left, steps, unforced: Mutex::default() }) }
+    }
+
+    /// Steps so far.
+    pub fn steps(&self) -> usize {
+        self.shared.steps.load(Ordering::SeqCst)
     }
 
     pub fn shared(&self) -> SharedDisk {
@@ -96,6 +103,7 @@ impl PowerDisk {
 
     fn step(&self, action: &'static str, path: &Path) -> Result<(), DiskError> {
         let take = |left: usize| left.checked_sub(1);
+        self.shared.steps.fetch_add(1, Ordering::SeqCst);
         match self.shared.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take) {
             Ok(_) => Ok(()),
             Err(_) => Err(DiskError::new(action, path, io::Error::other("the power is off"))),

@@ -195,6 +195,13 @@ mod tests {
         OsDisk.open(&path).unwrap()
     }
 
+    fn write(writer: &mut impl ImageWriter, id: u64, image: &RecordImage) {
+        writer.put_image(id, image.own.bytes()).unwrap();
+        if let Some((second, image)) = image.second {
+            writer.put_image(second, image.bytes()).unwrap();
+        }
+    }
+
     #[test]
     fn an_image_written_later_leaves_the_bytes_of_a_record_written_now() {
         let dir = tempfile::tempdir().unwrap();
@@ -216,7 +223,7 @@ mod tests {
                 let (now, later) = (open("now"), open("later"));
                 now.writer().put(PropertyId(2), &property, units).unwrap();
                 let image = later.image(PropertyId(2), &property, units).unwrap();
-                later.writer().put_image(2, image.own.bytes()).unwrap();
+                write(&mut later.writer(), 2, &image);
                 let read = |file: &RecordFile<PropertyId, Property>| {
                     file.slots().file().read(0).unwrap().unwrap().to_vec()
                 };
@@ -226,12 +233,7 @@ mod tests {
                 let (now, later) = (open("now"), open("later"));
                 now.writer().put(NodeId(5), &node(1 << 33), units).unwrap();
                 let image = later.image(NodeId(5), &node(1 << 33), units).unwrap();
-                let mut writer = later.writer();
-                writer.put_image(5, image.own.bytes()).unwrap();
-                if let Some((second, image)) = image.second {
-                    writer.put_image(second, image.bytes()).unwrap();
-                }
-                drop(writer);
+                write(&mut later.writer(), 5, &image);
                 let read =
                     |file: &RecordFile<NodeId, Node>| file.slots().file().read(0).unwrap().unwrap().to_vec();
                 assert!(read(&now) == read(&later), "{family:?} {units:?}");
