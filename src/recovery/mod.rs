@@ -7,6 +7,7 @@
 //! | Module | Does |
 //! |---|---|
 //! | [`window`] | reads the window once and collects from it; nothing is changed before all of it was read and checked |
+//! | [`events`] | reads it at the same time for the indexes |
 //! | [`images`] | writes of record slots, by store and id |
 //! | [`totals`] | sums of counts and degrees |
 //! | [`apply`] | images into stores, ids into id files |
@@ -21,6 +22,7 @@
 mod apply;
 mod cut;
 mod error;
+mod events;
 mod finish;
 mod images;
 pub mod index_updates;
@@ -32,6 +34,7 @@ mod totals;
 mod window;
 
 use std::path::PathBuf;
+use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 pub use error::RecoveryError;
@@ -45,20 +48,26 @@ use crate::io::sort::Scratch;
 use crate::store::format::Family;
 use crate::store::id::{StoreId, TransactionId};
 use crate::store::layout::{self, DatabaseLayout};
-use crate::store::neostore::Neostore;
+use crate::store::neostore::{Field, Neostore};
 use crate::store::page_cache::PageCache;
+use crate::store::schema::SchemaRule;
 use crate::store::stores::Stores;
+use crate::store::tokens::Tokens;
 use crate::txlog::files::LogFiles;
 use crate::txlog::retention::{self, Retention};
 use crate::txlog::tail::{RecoveryReason, Tail, recovery_reason};
-use crate::txlog::{LogError, LogPosition};
+use crate::txlog::{KernelVersion, LogError, LogPosition};
 
 use apply::Target;
+use index_updates::{Context, IndexOutcome, Watch};
 use numbers::Numbers;
 use window::{Collected, Source, Window};
 
 /// Bytes for counting everything anew, when nothing else of a recovery needs memory.
 const RECOUNT_MEMORY: usize = 32 << 20;
+
+/// Bytes for changes of indexes, besides those that their events take.
+const INDEXES_MEMORY: usize = 24 << 20;
 
 /// A recovery of one database. Nobody else may use its files meanwhile.
 #[derive(Clone, Debug)]
@@ -85,6 +94,7 @@ pub struct Recovery {
 
 /// What a recovery has done.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "there is one per recovery")]
 pub enum Outcome {
     /// Nothing: the files are complete.
     NotRequired,
@@ -111,6 +121,8 @@ pub struct Recovered {
     pub counts_rebuilt: bool,
     /// Whether the degrees were.
     pub degrees_rebuilt: bool,
+    /// What became of the indexes.
+    pub indexes: IndexOutcome,
     /// Where the end of the log is that was cut off.
     pub archive: Option<PathBuf>,
     /// Log files that were deleted.
@@ -159,6 +171,7 @@ impl Recovery {
         let stores = Stores::open(&cache, &**disk, layout, family)?;
         let mut counts = Numbers::counts(&cache, disk, layout)?;
         let mut degrees = Numbers::degrees(&cache, disk, layout)?;
+        let watch = Watch::read(&stores, has_implied_label_index(&neostore))?;
 
         let source = Source {
             logs: &plan.logs,
@@ -168,14 +181,26 @@ impl Recovery {
             degrees: degrees.store.as_ref(),
             scratch: &scratch,
         };
-        let (window, Collected { lanes, mut sums }) = window::collect(self, &source, progress)?;
         let store_last = neostore.last_transaction()?;
-        self.check_window(&window, store_last)?;
-        tell(&window, progress);
-
-        // From here on files are changed. What is changed can be changed again, should it be interrupted.
-        let target = Target { stores: &stores, layout, disk, cache: &cache, progress };
-        target.apply(lanes)?;
+        let records = || {
+            let (window, Collected { lanes, sums }) = window::collect(self, &source, progress)?;
+            self.check_window(&window, store_last)?;
+            tell(&window, progress);
+            // From here on files are changed. What is changed can be changed again, should it be interrupted.
+            Target { stores: &stores, layout, disk, cache: &cache, progress }.apply(lanes)?;
+            Ok::<_, RecoveryError>((window, sums))
+        };
+        let events = || events::collect(self, &plan.logs, from, &scratch, watch);
+        let (records, events) = if self.threads > 1 {
+            thread::scope(|scope| {
+                let events = scope.spawn(events);
+                (records(), events.join().unwrap_or(Err(RecoveryError::Thread)))
+            })
+        } else {
+            (Ok(records()?), events())
+        };
+        let (window, mut sums) = records?;
+        let events = events?;
         let last = window.last.map_or(store_last, |last| last.id);
         let first = window.first.unwrap_or(last.next());
         counts.keep_if_covering(first, window.counts_ahead);
@@ -195,11 +220,23 @@ impl Recovery {
             progress.event(&RecoveryEvent::DegreesRebuilt);
         }
         self.statistics(&cache)?;
+        let checkpoint_log = finish::checkpoint_log(&neostore, &plan.logs);
+        finish::set_fields(&mut neostore, &window, checkpoint_log);
+        let rules = SchemaRule::read_all(&stores, &Tokens::property_keys(&stores)?)?;
+        let indexes = events.apply(&Context {
+            stores: &stores,
+            rules: &rules,
+            implied_label_index: has_implied_label_index(&neostore),
+            layout,
+            disk,
+            cache: &cache,
+            scratch: &scratch,
+            memory: INDEXES_MEMORY,
+            threads: self.threads,
+        })?;
         drop(stores);
 
         let now = now();
-        let checkpoint_log = finish::checkpoint_log(&neostore, &plan.logs);
-        finish::set_fields(&mut neostore, &window, checkpoint_log);
         neostore.write(disk)?;
         disk.sync_dir(&layout.database)?;
         let archive = cut::cut_off(disk, layout, &plan.logs, window.end, now, progress)?;
@@ -214,9 +251,15 @@ impl Recovery {
             taken_back: window.taken_back,
             counts_rebuilt,
             degrees_rebuilt,
+            indexes,
             archive,
             pruned,
         }))
+    }
+
+    /// Whether the effects of a transaction shall be in the store.
+    fn replays(&self, id: TransactionId) -> bool {
+        self.until.is_none_or(|until| id < until)
     }
 
     /// Everything that can't be recovered from is found before anything is changed.
@@ -298,6 +341,11 @@ fn tell(window: &Window, progress: &dyn RecoveryProgress) {
         let reason = damage.to_string();
         progress.event(&RecoveryEvent::Unreadable { position: window.end, last, reason });
     }
+}
+
+/// Whether there is a label index without a rule: up to 4.2 every store has it. Specification: transaction log 8.7.
+fn has_implied_label_index(neostore: &Neostore) -> bool {
+    neostore.get(Field::KernelVersion).is_none_or(|version| version < KernelVersion::V4_3.byte().into())
 }
 
 /// Milliseconds since the epoch.

@@ -114,7 +114,7 @@ pub(super) fn collect(
             Err(error) => return Err(error.into()),
         };
         let id = logged.transaction.id;
-        let replayed = recovery.until.is_none_or(|until| id < until);
+        let replayed = recovery.replays(id);
         let has_seen = |store: Option<&CountsStore>| store.map(|store| store.has_applied(id)).transpose();
         let (counts, degrees) = (has_seen(source.counts)?, has_seen(source.degrees)?);
         if replayed {
@@ -146,7 +146,7 @@ pub(super) fn collect(
 }
 
 /// Whether an error says that bytes of the log can't be read as transactions, so that they may be cut off.
-fn is_damage(error: &LogError) -> bool {
+pub(super) fn is_damage(error: &LogError) -> bool {
     match error {
         LogError::Damaged { .. }
         | LogError::DataBehindEnd { .. }
