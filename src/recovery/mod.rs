@@ -54,6 +54,7 @@ use crate::store::schema::SchemaRule;
 use crate::store::stores::Stores;
 use crate::store::tokens::Tokens;
 use crate::txlog::files::LogFiles;
+use crate::txlog::reader::LogReader;
 use crate::txlog::retention::{self, Retention};
 use crate::txlog::tail::{RecoveryReason, Tail, recovery_reason};
 use crate::txlog::{KernelVersion, LogError, LogPosition};
@@ -155,6 +156,9 @@ impl Recovery {
     pub fn run(&self, progress: &dyn RecoveryProgress) -> Result<Outcome, RecoveryError> {
         let plan = Plan::of(&self.layout, self.fail_on_corrupted)?;
         if plan.reason.is_none() && !self.force {
+            if let Some(checkpoint) = plan.tail.checkpoint {
+                self.check_required(last_before(&plan.logs, checkpoint.position)?)?;
+            }
             return Ok(Outcome::NotRequired);
         }
         let mut neostore = self.check_files(&plan)?;
@@ -184,7 +188,7 @@ impl Recovery {
         let store_last = neostore.last_transaction()?;
         let records = || {
             let (window, Collected { lanes, sums }) = window::collect(self, &source, progress)?;
-            self.check_window(&window, store_last)?;
+            self.check_window(&window, &plan.logs, store_last)?;
             tell(&window, progress);
             // From here on files are changed. What is changed can be changed again, should it be interrupted.
             Target { stores: &stores, layout, disk, cache: &cache, progress }.apply(lanes)?;
@@ -289,14 +293,29 @@ impl Recovery {
     }
 
     /// The window must follow the store without a hole, and must not end before what the store may hold.
-    fn check_window(&self, window: &Window, store_last: TransactionId) -> Result<(), RecoveryError> {
-        let directory = self.layout.logs.clone();
+    fn check_window(
+        &self,
+        window: &Window,
+        logs: &LogFiles,
+        store_last: TransactionId,
+    ) -> Result<(), RecoveryError> {
         if let Some(found) = window.first.filter(|first| *first > store_last.next()) {
-            return Err(RecoveryError::Gap { directory, last: store_last, found });
+            return Err(RecoveryError::Gap { directory: self.layout.logs.clone(), last: store_last, found });
         }
-        let last = window.last.map_or(store_last, |last| last.id);
-        match self.required.filter(|required| self.until.is_none() && last < *required) {
-            Some(required) => Err(RecoveryError::EndsTooEarly { directory, last, required }),
+        match window.last {
+            _ if self.until.is_some() => Ok(()),
+            Some(last) => self.check_required(last.id),
+            // The metadata store may name a transaction that was in the logs and is not any more.
+            None => self.check_required(last_before(logs, window.end)?),
+        }
+    }
+
+    /// `last`: the last transaction of the logs.
+    fn check_required(&self, last: TransactionId) -> Result<(), RecoveryError> {
+        match self.required.filter(|required| last < *required) {
+            Some(required) => {
+                Err(RecoveryError::EndsTooEarly { directory: self.layout.logs.clone(), last, required })
+            }
             None => Ok(()),
         }
     }
@@ -330,6 +349,19 @@ impl Recovery {
         }
         Ok(pruned)
     }
+}
+
+/// The last transaction before a position that is the start of a transaction or the end of the log.
+fn last_before(logs: &LogFiles, position: LogPosition) -> Result<TransactionId, LogError> {
+    let mut last =
+        logs.header(position.log_version)?.map_or(TransactionId::BASE, |header| header.last_committed);
+    let mut reader = LogReader::open_file(logs, position.log_version)?;
+    while let Some(logged) = reader.next_transaction()?
+        && logged.end <= position
+    {
+        last = logged.transaction.id;
+    }
+    Ok(last)
 }
 
 fn tell(window: &Window, progress: &dyn RecoveryProgress) {
