@@ -3,6 +3,7 @@
 mod backup;
 mod bench;
 mod launcher;
+mod recovery;
 mod relay;
 mod stores;
 mod trees;

@@ -1,4 +1,4 @@
-//! A file system that fails at a chosen step.
+//! A file system that fails at a chosen step, from it on, or kills the process there.
 //!
 //! It forces nothing: no test here cuts the power, and forcing would take most of their time.
 
@@ -17,11 +17,9 @@ pub struct FaultyDisk {
 
 #[derive(Debug)]
 struct Shared {
-    /// The step that fails, from 0; further ones work again.
+    /// The step that fails, from 0.
     failing: usize,
-    /// Whether they fail, too.
-    for_good: bool,
-    kind: io::ErrorKind,
+    failure: Failure,
     steps: AtomicUsize,
     /// What failed.
     failed: Mutex<Option<(&'static str, PathBuf)>>,
@@ -30,31 +28,47 @@ struct Shared {
     written: AtomicU64,
 }
 
+/// What happens at the step that fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// This error; further steps work again.
+    Once(io::ErrorKind),
+    /// Nothing is changed from here on.
+    Stop,
+    /// The process ends as by `kill -9`.
+    Kill,
+}
+
 impl FaultyDisk {
     /// Fails step number `failing` with an error of `kind`.
     pub fn failing_at(failing: usize, kind: io::ErrorKind) -> Arc<Self> {
-        Self::new(failing, false, kind, None)
+        Self::new(failing, Failure::Once(kind), None)
     }
 
-    /// Fails step number `failing` and all after it, as if the process had been killed there.
+    /// Fails at step number `failing` and at all later ones: the files stay as they are at this moment.
     pub fn stopping_at(failing: usize) -> Arc<Self> {
-        Self::new(failing, true, io::ErrorKind::Other, None)
+        Self::new(failing, Failure::Stop, None)
+    }
+
+    /// Kills the process at step number `failing`.
+    pub fn killing_at(failing: usize) -> Arc<Self> {
+        Self::new(failing, Failure::Kill, None)
     }
 
     /// Never fails.
     pub fn sound() -> Arc<Self> {
-        Self::new(usize::MAX, false, io::ErrorKind::Other, None)
+        Self::new(usize::MAX, Failure::Stop, None)
     }
 
     /// Never fails, and says that `available` bytes are free before the first write.
     pub fn with_room_for(available: u64) -> Arc<Self> {
-        Self::new(usize::MAX, false, io::ErrorKind::Other, Some(available))
+        Self::new(usize::MAX, Failure::Stop, Some(available))
     }
 
-    fn new(failing: usize, for_good: bool, kind: io::ErrorKind, available: Option<u64>) -> Arc<Self> {
+    fn new(failing: usize, failure: Failure, available: Option<u64>) -> Arc<Self> {
         let steps = AtomicUsize::new(0);
         let failed = Mutex::default();
-        let shared = Shared { failing, for_good, kind, steps, failed, available, written: AtomicU64::new(0) };
+        let shared = Shared { failing, failure, steps, failed, available, written: AtomicU64::new(0) };
         Arc::new(Self { shared: Arc::new(shared) })
     }
 
@@ -76,11 +90,22 @@ impl FaultyDisk {
 impl Shared {
     fn step(&self, action: &'static str, path: &Path) -> Result<(), DiskError> {
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
-        if step == self.failing || self.for_good && step > self.failing {
-            self.failed.lock().unwrap().get_or_insert_with(|| (action, path.to_owned()));
-            return Err(DiskError::new(action, path, io::Error::from(self.kind)));
-        }
-        Ok(())
+        let kind = match self.failure {
+            Failure::Once(kind) if step == self.failing => kind,
+            Failure::Stop if step >= self.failing => io::ErrorKind::Other,
+            Failure::Kill if step == self.failing => kill_this_process(),
+            _ => return Ok(()),
+        };
+        self.failed.lock().unwrap().get_or_insert_with(|| (action, path.to_owned()));
+        Err(DiskError::new(action, path, io::Error::from(kind)))
+    }
+}
+
+fn kill_this_process() -> ! {
+    rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
+        .expect("a signal");
+    loop {
+        std::thread::park();
     }
 }
 

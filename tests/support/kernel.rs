@@ -75,6 +75,37 @@ impl Kernel {
         self.oracle().ask(&json!({"job": "open", "home": home, "name": name, "check": true}))
     }
 
+    /// Recovers a database in place: all of its logs, or the transactions below `until`.
+    pub fn recover(&self, directory: &Path, until: Option<u64>) {
+        let mut request = json!({"job": "recover", "directory": directory});
+        if let Some(until) = until {
+            request["until"] = json!(until);
+        }
+        let Recovered { required } = self.oracle().ask(&request);
+        assert!(required, "{} needs no recovery", directory.display());
+    }
+
+    /// As [`Self::open_backup`]; then the kernel writes `transactions` more of all kinds, and the files that it leaves when
+    /// it has closed the database go to `closed`, if that is given.
+    pub fn open_and_write(
+        &self,
+        backup: &Path,
+        transactions: usize,
+        seed: u64,
+        closed: Option<&Path>,
+    ) -> Opened {
+        let scratch = tempfile::tempdir().expect("a directory");
+        let mut request = json!({"job": "open", "backup": backup, "scratch": scratch.path(), "check": true});
+        if transactions > 0 {
+            request["write"] = json!(transactions);
+            request["seed"] = json!(seed);
+        }
+        if let Some(closed) = closed {
+            request["closed"] = json!(closed);
+        }
+        self.oracle().ask(&request)
+    }
+
     /// Checks a database with the real checker.
     pub fn check(&self, directory: &Path) -> Checked {
         let reports = tempfile::tempdir().expect("a directory");
@@ -105,6 +136,11 @@ pub struct Opened {
     pub digest: GraphDigest,
     /// What the real checker says after the kernel has closed it.
     pub check: Checked,
+}
+
+#[derive(Deserialize)]
+struct Recovered {
+    required: bool,
 }
 
 /// What `CheckStore` says of a database.
@@ -147,6 +183,11 @@ impl Program {
         let sent = writeln!(self.requests.as_mut().expect("open until the end"), "{request}");
         sent.unwrap_or_else(|error| panic!("{self} is gone: {error}"));
         self.receive(&request.to_string())
+    }
+
+    /// Ends the process as the system does when it has no memory left: at once, whatever it is about.
+    pub fn kill(mut self) {
+        self.process.kill().expect("a process of ours");
     }
 
     /// Waits for an answer.

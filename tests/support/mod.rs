@@ -1,15 +1,19 @@
 //! Fixtures: what several tests arrange.
 
 pub mod backup_run;
+pub mod compare;
 pub mod digest;
 pub mod faulty_disk;
 pub mod faulty_network;
 pub mod golden;
+pub mod images;
+pub mod index_contents;
 pub mod kernel;
 pub mod memory_source;
 pub mod mutate;
 pub mod peer;
 pub mod random;
+pub mod recovery;
 pub mod relay;
 pub mod serving;
 pub mod sinks;
