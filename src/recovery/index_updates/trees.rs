@@ -180,12 +180,16 @@ mod tests {
                 let mut sorted = old.clone();
                 sorted.sort_by(|a, b| layout.compare(a, b));
                 let mut builder = Builder::new(&disk, &path, layout).unwrap();
-                sorted.iter().for_each(|key| builder.push(key).unwrap());
+                for key in &sorted {
+                    builder.push(key).unwrap();
+                }
                 builder.finish().unwrap();
                 let mut sorter = Sorter::new(&scratch, 1 << 16, KeyOrder(layout));
                 // Of equal keys either may come first.
                 for (op, keys) in [(Op::Remove, &removed), (Op::Put, &put), (Op::Remove, &removed)] {
-                    keys.iter().for_each(|key| sorter.push_parts(&[&[op.byte()], key]).unwrap());
+                    for key in keys {
+                        sorter.push_parts(&[&[op.byte()], key]).unwrap();
+                    }
                 }
                 let bytes = if anew { u64::MAX } else { 0 };
                 apply(&disk, open(&path, layout), sorter.finish().unwrap(), bytes).unwrap();

@@ -1,5 +1,7 @@
 //! A graph in memory that changes in transactions and tells them as commands, the way a server does.
 
+#![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::store::id::{DynamicId, NodeId, PropertyId, RelationshipId, RelationshipTypeId, TransactionId};
@@ -201,7 +203,9 @@ impl Transaction<'_> {
     pub fn delete(&mut self, key: EntityKey) {
         self.touch(key);
         let keys: Vec<u32> = self.graph.entity(key).properties.keys().copied().collect();
-        keys.into_iter().for_each(|property| self.unset(key, property));
+        for property in keys {
+            self.unset(key, property);
+        }
         self.set_tokens(key, &[]);
         match key.0 {
             EntityType::Node => self.graph.nodes.remove(&key.1),
@@ -246,9 +250,9 @@ impl Transaction<'_> {
             let block = record.blocks.swap_remove(at);
             let freed = block.chain.iter().map(|(id, _)| *id);
             if block.is_array() {
-                graph.arrays.freed.extend(freed)
+                graph.arrays.freed.extend(freed);
             } else {
-                graph.strings.freed.extend(freed)
+                graph.strings.freed.extend(freed);
             }
             self.records.insert(id);
             if record.blocks.is_empty() {
@@ -361,7 +365,7 @@ fn encode(key: u32, value: &Value) -> (Vec<u64>, Option<Vec<u8>>) {
     let first = |kind: u64, payload: u64| u64::from(key) | kind << 24 | payload << 28;
     match value {
         Value::Bool(value) => (vec![first(1, u64::from(*value))], None),
-        Value::Byte(value) => (vec![first(2, (*value as i64) as u64)], None),
+        Value::Byte(value) => (vec![first(2, i64::from(*value) as u64)], None),
         Value::Short(value) => (vec![first(3, i64::from(*value) as u64)], None),
         Value::Char(value) => (vec![first(4, u64::from(*value))], None),
         Value::Int(value) => (vec![first(5, i64::from(*value) as u64)], None),
@@ -426,7 +430,8 @@ fn property_command(id: u64, before: &Graph, after: &Graph, omit: Omit) -> Optio
             out.push(block.words.len() as u8 * 8);
             block.words.iter().for_each(|word| out.extend(word.to_be_bytes()));
             let unchanged = other.is_some_and(|other| other.blocks.contains(block));
-            let omitted = omit.values > 0 && (id as usize + place + usize::from(is_after)) % omit.values == 0;
+            let omitted =
+                omit.values > 0 && (id as usize + place + usize::from(is_after)).is_multiple_of(omit.values);
             if unchanged || omitted {
                 out.extend(0_u32.to_be_bytes());
             } else {
@@ -443,7 +448,9 @@ fn property_command(id: u64, before: &Graph, after: &Graph, omit: Omit) -> Optio
             }
         }
         out.extend((freed.len() as u32).to_be_bytes());
-        freed.into_iter().for_each(|(id, kind)| dynamic_record(&mut out, id, kind, None));
+        for (id, kind) in freed {
+            dynamic_record(&mut out, id, kind, None);
+        }
     }
     Some(out)
 }
@@ -479,7 +486,9 @@ fn node_command(id: u64, before: Option<&Entity>, after: Option<&Entity>, omit: 
         };
         out.extend(((own.len() + freed.len()) as u32).to_be_bytes());
         chain_records(&mut out, own, 10);
-        freed.into_iter().for_each(|id| dynamic_record(&mut out, id, 10, None));
+        for id in freed {
+            dynamic_record(&mut out, id, 10, None);
+        }
     }
     out
 }

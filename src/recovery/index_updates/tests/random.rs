@@ -1,5 +1,7 @@
 //! Random histories of a small graph, recovered from files as of random moments.
 
+#![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
+
 use std::collections::BTreeSet;
 
 use super::graph::{Graph, Omit};
@@ -30,9 +32,9 @@ impl Random {
             1 => Value::Long(small as i64),
             2 => Value::Double(small as f64),
             3 => Value::Byte(small as i8),
-            4 => Value::Char(b'a' as u16 + small as u16),
+            4 => Value::Char(u16::from(b'a') + small as u16),
             5 => Value::String(["a", "b", "c"][small as usize].to_owned()),
-            6 => Value::String(format!("a long text that needs records {}", small)),
+            6 => Value::String(format!("a long text that needs records {small}")),
             7 => Value::Array(Array::Long(vec![small as i64; 1 + self.below(5) as usize])),
             8 => Value::Array(Array::String(vec!["x".repeat(30 * small as usize), "y".to_owned()])),
             9 => Value::Point(Point::new(Crs::Cartesian, [small as f64, 1.0]).unwrap()),
@@ -70,7 +72,7 @@ fn change(graph: &mut Graph, random: &mut Random, id: i64, omit: Omit) -> Vec<u8
     let mut transaction = graph.begin();
     transaction.omit = omit;
     let mut changed = BTreeSet::new();
-    for _ in 0..1 + random.below(4) {
+    for _ in 0..=random.below(4) {
         let kind = if random.below(3) == 0 { EntityType::Relationship } else { EntityType::Node };
         let key = (kind, 60 + random.below(8));
         let is_relationship = kind == EntityType::Relationship;
@@ -163,7 +165,7 @@ fn recover(seed: u64, omit: bool) {
         let touched = moments.windows(2).any(|pair| texts(&pair[0], rule) != texts(&pair[1], rule));
         match index_of(rule).provider {
             IndexProvider::LuceneNative if rule.schema.property_keys.len() == 2 => {
-                assert!(!exact || !removed)
+                assert!(!exact || !removed);
             }
             IndexProvider::Text | IndexProvider::Fulltext | IndexProvider::LuceneNative => {
                 assert!(removed >= touched, "seed {seed}: {rule:?} misses a change");

@@ -1,5 +1,7 @@
 //! A small database directory: stores, indexes, and the recovery of its indexes.
 
+#![expect(clippy::cast_possible_truncation, reason = "tests know how small their numbers are")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
@@ -152,7 +154,9 @@ impl World {
         let mut keys: Vec<_> = keys.into_iter().collect();
         keys.sort_by(|a, b| layout.compare(a, b));
         let mut builder = ValueBuilder::new(&self.disk, &self.tree_path(rule), layout).unwrap();
-        keys.iter().for_each(|key| builder.push(key).unwrap());
+        for key in &keys {
+            builder.push(key).unwrap();
+        }
         builder.finish().unwrap();
         if index_of(rule).provider == IndexProvider::LuceneNative {
             self.write_lucene(rule);
@@ -245,7 +249,9 @@ impl World {
         let opened = Statistics::open(&PageCache::new(1 << 20), &*self.disk, &path).unwrap();
         let mut statistics = opened.unwrap();
         let sample = Sample { unique_values: 1, sample_size: 2, updates: 3, index_size: 4 };
-        ids.iter().for_each(|id| statistics.put(SchemaId(*id), &sample).unwrap());
+        for id in ids {
+            statistics.put(SchemaId(*id), &sample).unwrap();
+        }
         statistics.finish().unwrap();
     }
 
