@@ -24,8 +24,18 @@ fn neo4j_admin(directory: &Path, line: &str) -> Command {
 
 #[test]
 fn help_texts_are_the_committed_ones() {
-    let commands = ["help", "store-info", "backup", "restore", "inspect", "verify", "serve-backup", "demo"]
-        .map(|name| (name, 80));
+    let commands = [
+        "help",
+        "check-consistency",
+        "store-info",
+        "backup",
+        "restore",
+        "inspect",
+        "verify",
+        "serve-backup",
+        "demo",
+    ]
+    .map(|name| (name, 80));
     for (name, width) in [("program", 120)].into_iter().chain(commands) {
         let text = help(name);
         golden::compare(&golden::directory().join("help").join(name), &text);
@@ -66,6 +76,12 @@ const RUNS: &[&str] = &[
     "NEO4J_CONF=file neo4j-admin backup --backup-dir=backups",
     "NEO4J_HOME=missing neo4j-admin help nosuch",
     "HEAP_SIZE=x JAVA_OPTS=-Dx neo4j-admin backup --backup-dir=missing",
+    "neo4j-admin check-consistency",
+    "neo4j-admin check-consistency --database=neo4j --backup=backups",
+    "neo4j-admin check-consistency --backup=backups --format=xml",
+    "neo4j-admin check-consistency --backup=missing",
+    "neo4j-admin check-consistency --backup=backups --check-property-owners=true",
+    "neo4j-admin check-consistency --database=neo4j --additional-config=broken.conf",
     "neo4j-admin serve-backup --listen=0.0.0.0:6362",
 ];
 
@@ -80,7 +96,8 @@ fn runs_that_can_not_begin_say_why() {
     fs::write(here.join("conf/neo4j.conf"), "dbms.ssl.policy.backup.enabled=perhaps\n").expect("a file");
 
     // Those have files of their own.
-    let helps = ["program", "backup", "serve-backup"].map(|name| (help(name), format!("<help of {name}>\n")));
+    let helps = ["program", "backup", "check-consistency", "serve-backup"]
+        .map(|name| (help(name), format!("<help of {name}>\n")));
     let mut transcript = String::new();
     for line in RUNS {
         let output = neo4j_admin(&here, line).output().expect("the program");

@@ -5,10 +5,10 @@
 use std::convert::Infallible;
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, Command};
+use clap::{Arg, ArgAction, ArgGroup, Command};
 
 use super::usage::InvalidValue;
-use super::{backup, demo, inspect, restore, serve_backup, store_info, verify};
+use super::{backup, check_consistency, demo, inspect, restore, serve_backup, store_info, verify};
 
 /// Name of the program in its texts.
 pub(super) const PROGRAM: &str = "neo4j-admin";
@@ -72,6 +72,16 @@ pub(super) fn label(option: &Arg) -> String {
 /// Whether the option is one that Neo4j's tool does not have.
 pub(super) fn is_additional(option: &Arg) -> bool {
     option.get_help_heading() == Some(ADDITIONAL)
+}
+
+/// The options of a group, of which only one may stand on a command line.
+pub(super) fn choices<'c>(command: &'c Command, choice: &'c ArgGroup) -> impl Iterator<Item = &'c Arg> {
+    command.get_arguments().filter(move |option| choice.get_args().any(|id| id == option.get_id()))
+}
+
+/// Whether an option is one of a group.
+pub(super) fn is_choice(command: &Command, option: &Arg) -> bool {
+    command.get_groups().any(|choice| choice.get_args().any(|id| id == option.get_id()))
 }
 
 /// The default value as text.
@@ -184,6 +194,7 @@ pub(super) fn root() -> Command {
                         .help("Show this help message and exit."),
                 ),
         )
+        .subcommand(check_consistency::definition())
         .subcommand(store_info::definition())
         .subcommand(backup::definition())
         .subcommand(restore::definition())

@@ -8,7 +8,7 @@
 use std::error::Error;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgGroup, ArgMatches, Command};
 
 use super::argument_file;
 use super::definition::{self, Kind};
@@ -158,6 +158,7 @@ fn understand_command(root: &Command, words: &[String]) -> Result<Request, Misus
     level.check_required().map_err(misuse)?;
     level.check_unmatched().map_err(misuse)?;
     top.check_unmatched()?;
+    level.check_choices().map_err(misuse)?;
     let switched_off = level.given.iter().filter(|given| given.switches_off());
     let switched_off = switched_off.map(|given| definition::name(given.option)).collect();
     Ok(Request::Run(Call { command: name.to_owned(), matches, switched_off }))
@@ -268,7 +269,9 @@ impl<'d> Level<'d> {
         if let Some(found) = value.filter(|value| self.is_option(value)) {
             return Err(UsageError::ExpectedParameter { option: name(), found: found.to_owned() });
         }
-        let repeated = definition::kind(option) != Kind::Words && self.gives(option.get_id().as_str());
+        let may_repeat =
+            definition::kind(option) == Kind::Words || definition::is_choice(self.definition, option);
+        let repeated = !may_repeat && self.gives(option.get_id().as_str());
         // The value counts, too: if it is wrong, that is reported and not the repetition.
         self.given.push(Given { option, value: value.map(str::to_owned) });
         if repeated { Err(UsageError::Repeated { option: name(), label: label() }) } else { Ok(()) }
@@ -334,8 +337,12 @@ impl<'d> Level<'d> {
         let parameters = parameters.into_iter().filter_map(|given| given.value.clone());
         let words = options.chain(["--".to_owned()]).chain(parameters);
         // What is required is checked here, after all that was given.
-        let definition =
+        let mut definition =
             self.definition.clone().args_override_self(true).mut_args(|option| option.required(false));
+        for choice in self.definition.get_groups() {
+            definition =
+                definition.mut_group(choice.get_id(), |choice| choice.required(false).multiple(true));
+        }
         let matches = definition.try_get_matches_from(words).map_err(|error| {
             match error.source().and_then(|source| source.downcast_ref::<InvalidValue>()) {
                 Some(invalid) => UsageError::InvalidValue(invalid.clone()),
@@ -373,6 +380,40 @@ impl<'d> Level<'d> {
         match self.definition.get_positionals().find(is_missing) {
             Some(parameter) => Err(UsageError::MissingPositional(definition::label(parameter))),
             None => Ok(()),
+        }
+    }
+
+    /// Of options that exclude each other there must be one, once.
+    fn check_choices(&self) -> Result<(), UsageError> {
+        self.definition.get_groups().try_for_each(|choice| self.check_choice(choice))
+    }
+
+    fn check_choice(&self, choice: &ArgGroup) -> Result<(), UsageError> {
+        let options: Vec<&Arg> = definition::choices(self.definition, choice).collect();
+        let labels = |options: &[&Arg]| {
+            let labels = options
+                .iter()
+                .map(|option| format!("{}={}", definition::name(option), definition::label(option)));
+            labels.collect()
+        };
+        let there: Vec<&Arg> =
+            options.iter().copied().filter(|option| self.gives(option.get_id().as_str())).collect();
+        match there.as_slice() {
+            [] if choice.is_required_set() => Err(UsageError::MissingChoice(labels(&options))),
+            [] => Ok(()),
+            [option] => {
+                let given = self.given.iter().filter(|given| given.option.get_id() == option.get_id());
+                let given: Vec<_> = given
+                    .map(|given| {
+                        format!("{}={}", definition::name(option), given.value.as_deref().unwrap_or_default())
+                    })
+                    .collect();
+                if given.len() == 1 {
+                    return Ok(());
+                }
+                Err(UsageError::RepeatedChoice { choice: labels(&options), given })
+            }
+            several => Err(UsageError::Exclusive(labels(several))),
         }
     }
 

@@ -79,15 +79,22 @@ fn of_command(command: &Command) -> String {
     help
 }
 
-/// All options, those that may stand without a value first, each group by name.
+/// All options, those that may stand without a value first, each part by name; then those that exclude each other.
 fn synopsis(command: &Command) -> String {
-    let mut options: Vec<&Arg> = command.get_arguments().collect();
+    let mut options: Vec<&Arg> =
+        command.get_arguments().filter(|option| !definition::is_choice(command, option)).collect();
     let has_value = |option: &Arg| matches!(definition::kind(option), Kind::Value | Kind::Words);
     options.sort_by_key(|option| (option.is_positional(), has_value(option), definition::name(option)));
     let words = options.into_iter().map(|option| {
         let word = format!("{}{}", name(option), value(option));
         if option.is_required_set() { word } else { format!("[{word}]") }
     });
+    let choices = command.get_groups().map(|choice| {
+        let words =
+            definition::choices(command, choice).map(|option| format!("{}{}", name(option), value(option)));
+        format!("({})", words.collect::<Vec<_>>().join(" | "))
+    });
+    let words = words.chain(choices);
     let start = format!("{PROGRAM} {} ", command.get_name());
     let indent = " ".repeat(start.len());
     let layout = layout(WIDTH).initial_indent(&start).subsequent_indent(&indent);

@@ -7,10 +7,11 @@ use std::thread;
 use clap::Command;
 use serde::Serialize;
 
-use super::definition::{command, help_flag, invalid, parameter, value};
+use super::definition::{OPTIONS, command, help_flag, parameter};
 use super::environment::Environment;
 use super::exit::Exit;
 use super::grammar::Call;
+use super::output_format::{self, OutputFormat};
 use super::streams::Streams;
 use super::usage::UsageError;
 use super::{failure, java_path};
@@ -31,29 +32,8 @@ pub(super) fn definition() -> Command {
              1.",
         )
         .arg(parameter("dir", "dir").required(true).help("Directory of a database, or of several."))
-        .arg(
-            value("format", "text/json")
-                .default_value("text")
-                .help("How it is shown.")
-                .value_parser(|text: &str| match text {
-                    "text" => Ok(OutputFormat::Text),
-                    "json" => Ok(OutputFormat::Json),
-                    _ => Err(invalid(
-                        "format",
-                        format!("expected one of [text, json] (case-sensitive) but was '{text}'"),
-                    )),
-                }),
-        )
+        .arg(output_format::option().help_heading(OPTIONS).help("How it is shown."))
         .arg(help_flag())
-}
-
-/// How an inspection is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OutputFormat {
-    /// For people.
-    Text,
-    /// For programs: `{"databases": [...]}`.
-    Json,
 }
 
 /// What the command line says.
@@ -61,7 +41,7 @@ pub enum OutputFormat {
 pub struct InspectArguments {
     /// Where to look.
     pub directory: PathBuf,
-    /// How to show it.
+    /// How to show it; JSON is `{"databases": [...]}`.
     pub format: OutputFormat,
     /// Chains of errors.
     pub verbose: bool,

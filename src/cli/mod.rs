@@ -5,6 +5,9 @@
 
 mod argument_file;
 pub mod backup;
+pub mod check_consistency;
+mod check_console;
+mod check_options;
 pub mod database_name;
 mod definition;
 pub mod demo;
@@ -16,6 +19,7 @@ mod help;
 pub mod inspect;
 mod java_path;
 pub mod log;
+pub mod output_format;
 pub mod path_list;
 pub mod progress;
 pub mod restore;
@@ -32,6 +36,7 @@ pub mod verify;
 use std::ffi::OsString;
 
 use self::backup::arguments::BackupArguments;
+use self::check_consistency::CheckConsistencyArguments;
 use self::environment::Environment;
 use self::exit::Exit;
 use self::grammar::{Call, Misuse, Request};
@@ -51,6 +56,8 @@ pub const VERSION: &str = concat!("4.4.38+native.", env!("CARGO_PKG_VERSION"));
 pub enum Command {
     /// `backup`.
     Backup(BackupArguments),
+    /// `check-consistency`.
+    CheckConsistency(CheckConsistencyArguments),
     /// `store-info`.
     StoreInfo(StoreInfoArguments),
     /// `restore`.
@@ -73,6 +80,7 @@ pub fn run(
 ) -> Exit {
     match understand(arguments, streams) {
         Ok(Command::Backup(arguments)) => backup::run(&arguments, environment, streams),
+        Ok(Command::CheckConsistency(arguments)) => check_consistency::run(&arguments, environment, streams),
         Ok(Command::StoreInfo(arguments)) => store_info::run(&arguments, environment, streams),
         Ok(Command::Restore(arguments)) => restore::run(&arguments, environment, streams),
         Ok(Command::Inspect(arguments)) => inspect::run(&arguments, environment, streams),
@@ -115,6 +123,7 @@ pub fn understand(arguments: impl IntoIterator<Item = OsString>, streams: &Strea
 fn command(call: &Call) -> Result<Command, UsageError> {
     match call.command.as_str() {
         "backup" => BackupArguments::of(call).map(Command::Backup),
+        "check-consistency" => CheckConsistencyArguments::of(call).map(Command::CheckConsistency),
         "store-info" => StoreInfoArguments::of(call).map(Command::StoreInfo),
         "restore" => RestoreArguments::of(call).map(Command::Restore),
         "inspect" => InspectArguments::of(call).map(Command::Inspect),

@@ -12,6 +12,20 @@ pub enum UsageError {
     /// Required options are absent, each with its label.
     #[error("Missing required option{}: {}", plural(.0), Quoted(.0))]
     MissingOptions(Vec<String>),
+    /// Of options that exclude each other, one is needed and none is there; each with its label.
+    #[error("Error: Missing required argument (specify one of these): ({})", .0.join(" | "))]
+    MissingChoice(Vec<String>),
+    /// Options that exclude each other, each with its label.
+    #[error("Error: {} are mutually exclusive (specify only one)", .0.join(", "))]
+    Exclusive(Vec<String>),
+    /// One of the options that exclude each other, more than once.
+    #[error("Error: expected only one match but got {}", Matches(.choice, .given))]
+    RepeatedChoice {
+        /// The options, each with its label.
+        choice: Vec<String>,
+        /// The option with each of its values.
+        given: Vec<String>,
+    },
     /// A word that is needed and has no name is absent; what stands for it in the help.
     #[error("Missing required parameter: '{0}'")]
     MissingPositional(String),
@@ -134,6 +148,19 @@ impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, word) in self.0.iter().enumerate() {
             write!(f, "{}'{word}'", if index > 0 { ", " } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+/// `(a | b)={x} and (a | b)={y}`.
+struct Matches<'w>(&'w [String], &'w [String]);
+
+impl fmt::Display for Matches<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let choice = self.0.join(" | ");
+        for (index, given) in self.1.iter().enumerate() {
+            write!(f, "{}({choice})={{{given}}}", if index > 0 { " and " } else { "" })?;
         }
         Ok(())
     }

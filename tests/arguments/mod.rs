@@ -88,7 +88,12 @@ const DIFFERENCES: [Difference; 3] = [
 fn suggestions(message: &str) -> (&str, Vec<&str>) {
     let (line, commands) = message.split_once("\nDid you mean: ").unwrap_or((message, ""));
     let commands = commands.trim_end_matches('?').split(" or ");
-    (line, commands.filter(|command| matches!(*command, "backup" | "help" | "store-info")).collect())
+    (
+        line,
+        commands
+            .filter(|command| matches!(*command, "backup" | "check-consistency" | "help" | "store-info"))
+            .collect(),
+    )
 }
 
 fn ours(words: &[String]) -> Meaning {

@@ -1,5 +1,6 @@
 //! The commands beside `backup`, as an operator runs them.
 
+mod check_consistency;
 mod inspect;
 mod restore;
 mod store_info;

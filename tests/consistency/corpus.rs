@@ -78,6 +78,24 @@ fn cases() -> Vec<Case> {
     lines.map(|line| serde_json::from_str(&line.expect("a line")).expect("a case")).collect()
 }
 
+/// A damaged store of the cases, and what Neo4j says of it.
+pub struct Damaged {
+    /// Its files.
+    pub files: Files,
+    /// Entries of the report, level and text.
+    pub report: Vec<(String, String)>,
+    /// The exit code of `check-consistency`.
+    pub exit: i32,
+}
+
+/// The case with an id.
+pub fn damaged(id: &str) -> Damaged {
+    let case = cases().into_iter().find(|case| case.id == id).expect("a case");
+    let bases = BTreeMap::from([(case.base.clone(), archive(&format!("consistency/base-{}", case.base)))]);
+    let files = case.files(&bases);
+    Damaged { files, report: case.expect.report, exit: case.expect.exit.expect("an end") }
+}
+
 impl Case {
     /// The files of the damaged store.
     fn files(&self, bases: &BTreeMap<String, Files>) -> Files {

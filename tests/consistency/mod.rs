@@ -1,6 +1,6 @@
 //! The consistency checker against the reports of Neo4j's own.
 
-mod corpus;
+pub mod corpus;
 mod damage;
 mod healthy;
-mod store;
+pub mod store;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::backup::selection::Selection;
 use crate::catchup::message::MetadataKind;
+use crate::cli::check_options;
 use crate::cli::grammar::Call;
 use crate::cli::usage::UsageError;
 
@@ -49,10 +50,6 @@ pub struct BackupArguments {
     pub expand_commands: bool,
 }
 
-/// In the order of their warnings.
-const DEPRECATED: [&str; 3] =
-    ["--check-label-scan-store", "--check-relationship-type-scan-store", "--check-property-owners"];
-
 impl BackupArguments {
     /// Takes the values of a call.
     pub(in crate::cli) fn of(call: &Call) -> Result<Self, UsageError> {
@@ -68,10 +65,7 @@ impl BackupArguments {
             check_graph: call.value("check-graph")?,
             check_indexes: call.value("check-indexes")?,
             check_index_structure: call.value("check-index-structure")?,
-            deprecated: DEPRECATED
-                .into_iter()
-                .filter(|option| call.is_given(option.trim_start_matches('-')))
-                .collect(),
+            deprecated: check_options::deprecated(call),
             additional_config: call.optional("additional-config"),
             include_metadata: call.optional("include-metadata"),
             prepare_restore: call.value("prepare-restore")?,
@@ -86,10 +80,8 @@ impl BackupArguments {
         self.check_consistency && self.prepare_restore
     }
 
-    /// One line for each deprecated option on the command line, also with its default. Specification: command line 2.7.
+    /// One line for each deprecated option on the command line.
     pub fn deprecations(&self) -> impl Iterator<Item = String> {
-        let text =
-            |option| format!("Warning: Option '{option}' has been deprecated and its value will be ignored.");
-        self.deprecated.iter().map(text)
+        self.deprecated.iter().map(|option| check_options::deprecation(option))
     }
 }

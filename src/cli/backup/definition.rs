@@ -4,7 +4,8 @@ use clap::Command;
 
 use crate::backup::selection::Selection;
 use crate::catchup::message::MetadataKind;
-use crate::cli::definition::{boolean, command, help_flag, invalid, path, switch, value};
+use crate::cli::check_options;
+use crate::cli::definition::{command, help_flag, invalid, path, switch, value};
 
 /// The command and its options.
 pub(in crate::cli) fn definition() -> Command {
@@ -47,27 +48,7 @@ pub(in crate::cli) fn definition() -> Command {
                 .help("The size of the page cache to use for the backup process."),
         )
         .arg(switch("check-consistency", true).help("If a consistency check should be made."))
-        .arg(path("report-dir").default_value(".").help("Directory where consistency report will be written."))
-        .arg(boolean("check-graph").default_value("true").help(
-            "Perform consistency checks between nodes, relationships, properties, types and tokens.",
-        ))
-        .arg(boolean("check-indexes").default_value("true").help("Perform consistency checks on indexes."))
-        .arg(
-            boolean("check-index-structure").default_value("true").help("Perform structure checks on indexes."),
-        )
-        .arg(boolean("check-label-scan-store").help(
-            "Perform consistency checks on the label scan store. This option is deprecated and its value will be \
-             ignored. Checking of label scan store/lookup index on labels is controlled by --check-graph.",
-        ))
-        .arg(boolean("check-relationship-type-scan-store").help(
-            "Perform consistency checks on the relationship type scan store. This option is deprecated and its value \
-             will be ignored. Checking of relationship type scan store/lookup index on relationship types is \
-             controlled by --check-graph.",
-        ))
-        .arg(boolean("check-property-owners").help(
-            "Perform additional consistency checks on property ownership. This check is very expensive in time and \
-             memory. This option is deprecated and its value will be ignored.",
-        ))
+        .args(check_options::options())
         .arg(path("additional-config").help("Configuration file to supply additional configuration in."))
         .arg(
             value("include-metadata", "all/users/roles")
