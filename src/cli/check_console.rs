@@ -139,7 +139,7 @@ mod tests {
         console.entry(Level::Error, "The referenced relationship record is not in use.\n\tNode[7]");
         console.entry(Level::Warn, "Index was dirty on startup which means it needs to be repopulated.");
         console.end(CheckPart::Contents);
-        let lines: Vec<_> = output.out().lines().map(|line| line.to_owned()).collect();
+        let lines: Vec<_> = output.out().lines().map(str::to_owned).collect();
         assert_eq!(
             lines[0].split_once("+0000 ").unwrap().1,
             "ERROR [o.n.c.ConsistencyCheckService] The referenced relationship record is not in use."

@@ -96,9 +96,12 @@ fn synopsis(command: &Command) -> String {
     });
     let words = words.chain(choices);
     let start = format!("{PROGRAM} {} ", command.get_name());
-    let indent = " ".repeat(start.len());
+    let words: Vec<_> = words.collect();
+    let longest = words.iter().map(String::len).max().unwrap_or(0);
+    // A word that fits nowhere below the first one gets lines that begin further left.
+    let indent = " ".repeat(if start.len() + longest > WIDTH { 8 } else { start.len() });
     let layout = layout(WIDTH).initial_indent(&start).subsequent_indent(&indent);
-    textwrap::fill(&words.collect::<Vec<_>>().join(" "), layout)
+    textwrap::fill(&words.join(" "), layout)
 }
 
 /// `--help`; nothing for a parameter, which is written by its label alone.
