@@ -86,7 +86,7 @@ fn a_manifest_is_read_as_it_was_written() {
         "format = 1",
         "state = \"complete\"",
         "database_id = \"00000000-0000-0000-0000-000000000007\"",
-        "store_id = [5, -3, 3471766442030158599, 5, 1]",
+        "store_id = [5, -3, 3471768636287767303, 5, 1]",
         "store_version = \"SF4.3.0\"",
         "kind = \"full\"",
         "last_transaction = 9",
