@@ -100,6 +100,9 @@ const DAMAGES: [(&str, Damage); 17] = [
     }),
 ];
 
+/// What stands behind the last checkpoint is the start of a transaction only, as a killed run leaves it.
+const CUT_INSIDE_ITS_FIRST_TRANSACTION: (&str, &str) = ("crashed", "a log that is too short");
+
 #[test]
 fn every_state_of_a_store_is_told_in_the_words_of_neo4j() {
     let Some(kernel) = Kernel::find() else { return };
@@ -115,11 +118,14 @@ fn every_state_of_a_store_is_told_in_the_words_of_neo4j() {
             ] {
                 let words = words.iter().map(|word| word.to_str().unwrap().to_owned());
                 let words: Vec<_> = ["store-info".to_owned()].into_iter().chain(words).collect();
-                assert_eq!(
-                    ours(&tool, &words),
-                    theirs(kernel, &tool, &words),
-                    "{archive}, {damage}: {words:?}"
-                );
+                let (ours, theirs) = (ours(&tool, &words), theirs(kernel, &tool, &words));
+                if (archive, damage) == CUT_INSIDE_ITS_FIRST_TRANSACTION {
+                    // On purpose, see docs/compatibility.md.
+                    assert!(ours.stdout.contains("true"), "{words:?}: {ours:?}");
+                    assert_ne!(ours, theirs, "{words:?}");
+                } else {
+                    assert_eq!(ours, theirs, "{archive}, {damage}: {words:?}");
+                }
             }
         }
     }
