@@ -13,7 +13,7 @@ use super::progress::{Event, Progress, Took};
 use super::pull::{self, Log, Patience, Range};
 use super::source::Source;
 use super::store_files::{self, Retries};
-use crate::catchup::{Client, FileSink, SinkError};
+use crate::catchup::{Client, FileSink, ProtocolVersion, SinkError};
 use crate::io::disk::SharedDisk;
 use crate::store::neostore::{Field, Neostore};
 use crate::txlog::LogPosition;
@@ -39,6 +39,12 @@ pub struct FullCopy {
     pub work: PathBuf,
     /// An open connection, if one is left.
     pub client: Option<Client>,
+    /// The transactions that had to follow the files.
+    pub range: Range,
+    /// Bytes of files and transactions.
+    pub received: u64,
+    /// The version of the protocol.
+    pub protocol: ProtocolVersion,
 }
 
 /// Copies a database into the empty directory `work`. `client` is an open connection.
@@ -53,6 +59,7 @@ pub async fn copy(
     let inbox = Arc::new(Inbox::new(disk.clone(), work, progress.clone())?);
     let _closing = inbox.close_at_end();
     let began = Instant::now();
+    let protocol = client.version();
     progress.report(&Event::StoreFilesStarted);
     let files = store_files(client, source, &inbox, settings.retries, progress).await;
     progress.report(&Event::StoreFilesFinished { took: began.elapsed() });
@@ -89,7 +96,8 @@ pub async fn copy(
     };
     checkpoint.write(disk, work)?;
     disk.sync_dir(work)?;
-    Ok(FullCopy { work: work.to_owned(), client })
+    let received = inbox.received() + log.received();
+    Ok(FullCopy { work: work.to_owned(), client, range, received, protocol })
 }
 
 /// Sets the fields that point into the log. Recovery sets them again. Specification: protocol 7.8.

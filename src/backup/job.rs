@@ -4,9 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use time::OffsetDateTime;
+
 use super::BackupError;
 use super::full::{self, CopySettings, FullCopy};
+use super::manifest::{Facts, Kind, Manifest, Origin};
 use super::progress::{Event, Progress};
+use super::recover::{RecoverySettings, Stage};
 use super::selection::Selection;
 use super::source::Source;
 use super::stop::Stop;
@@ -27,6 +31,10 @@ pub struct Job {
     pub server: Dialer,
     /// How a copy is made.
     pub settings: CopySettings,
+    /// How the copy is recovered; `None`: its transactions stay unapplied.
+    pub recovery: Option<RecoverySettings>,
+    /// Version of this program, for the manifest.
+    pub tool_version: &'static str,
     /// Whether a full copy may replace a backup that can't be continued.
     pub fallback_to_full: bool,
     /// Which commands to save, if any.
@@ -55,13 +63,18 @@ impl Job {
 
     /// The way of the data, from the server to its place.
     fn stages(&self, name: &str) -> Result<PathBuf, BackupError> {
+        let started = OffsetDateTime::now_utc();
         let (source, client) = self.identify(name)?;
         let directory = directory_name(name)?;
         let target = Target::lock(self.disk.clone(), &self.backup_dir, &directory)?;
         self.plan(&source, &target)?;
         let work = target.create_work()?;
-        let copy = self.fetch(&source, client, &target, &work);
-        let copy = copy.inspect_err(|_| self.discard(&target, &work))?;
+        let copy = self.fetch(&source, client, &target, &work).and_then(|copy| {
+            self.recover(&copy)?;
+            self.complete(&source, &copy, started)?;
+            Ok(copy)
+        });
+        let copy = copy.inspect_err(|error| self.give_up(&target, &work, error))?;
         self.publish(&source, &target, &copy)?;
         Ok(target.location().to_owned())
     }
@@ -119,8 +132,7 @@ impl Job {
         Ok(())
     }
 
-    /// Copies the database, and adds what belongs to the backup alone. The id file is written last: it marks the copy
-    /// as finished.
+    /// Copies the database, and adds the commands that create users and roles.
     fn fetch(
         &self,
         source: &Source,
@@ -138,9 +150,43 @@ impl Job {
         }
         self.disk.sync_dir(&folder)?;
         self.disk.sync_dir(work)?;
-        tools::write_database_id(&*self.disk, work, source.database)?;
-        self.disk.sync_dir(&folder)?;
         Ok(copy)
+    }
+
+    /// Applies the transactions of the copy to its store files.
+    fn recover(&self, copy: &FullCopy) -> Result<(), BackupError> {
+        let Some(settings) = self.recovery else { return Ok(()) };
+        let stage = Stage {
+            disk: self.disk.clone(),
+            settings,
+            progress: self.progress.clone(),
+            runtime: self.runtime.clone(),
+            stop: self.stop.clone(),
+        };
+        stage.recover(&copy.work, copy.range.required).map(drop)
+    }
+
+    /// Writes what makes a copy a finished backup: the manifest, and last the id file.
+    fn complete(&self, source: &Source, copy: &FullCopy, started: OffsetDateTime) -> Result<(), BackupError> {
+        let origin = Origin {
+            database: directory_name(&source.name)?,
+            database_id: source.database,
+            store_id: source.store_id,
+            server: source.dialer.to_string(),
+            protocol: copy.protocol.to_string(),
+            tool_version: self.tool_version,
+            kind: Kind::Full,
+            first_transaction: copy.range.first,
+            required_transaction: copy.range.required,
+            started,
+            bytes_received: copy.received,
+        };
+        let work = &copy.work;
+        let threads = std::thread::available_parallelism().map_or(1, Into::into);
+        tools::write_database_id(&*self.disk, work, source.database)?;
+        let facts = Facts::of(work, &origin, self.recovery.is_some())?;
+        Manifest::of(work, facts, threads, &self.stop)?.write(&*self.disk, work)?;
+        Ok(())
     }
 
     /// The script for the new copy: a new one if it was asked for and can be had, else that of the backup which the copy
@@ -204,8 +250,13 @@ impl Job {
         Ok(())
     }
 
-    /// A failed copy is of no use to anybody.
-    fn discard(&self, target: &Target, work: &Path) {
+    /// A failed copy is of no use to anybody. One that a signal has ended stays: deleting it may take longer than
+    /// whoever sent the signal waits.
+    fn give_up(&self, target: &Target, work: &Path, error: &BackupError) {
+        if let BackupError::Interrupted(_) = error {
+            self.warn(format!("The unfinished copy stays at '{}'", work.display()));
+            return;
+        }
         if let Err(error) = target.discard(work) {
             self.warn(format!(
                 "The unfinished copy '{}' could not be deleted, delete it: {error}",

@@ -13,6 +13,8 @@
 //! | [`pull`] | the transactions after them |
 //! | [`full`] | a full copy, from the first request until it is on the medium |
 //! | [`manifest`] | what a backup is, its files with their checksums, and the comparison with them |
+//! | [`recover`] | the transactions go into the store files of the copy |
+//! | [`prepare_restore`] | the same later, for a backup that was made without it |
 //! | [`progress`] | what a run tells while it works |
 //! | [`stop`] | the wish of a user to end it early |
 
@@ -21,8 +23,10 @@ pub mod inbox;
 pub mod job;
 pub mod manifest;
 pub mod path;
+pub mod prepare_restore;
 pub mod progress;
 pub mod pull;
+pub mod recover;
 pub mod run;
 pub mod selection;
 pub mod source;
@@ -33,12 +37,14 @@ pub mod target;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::manifest::ManifestError;
 use self::path::PathError;
 use self::stop::Signal;
 use crate::catchup::CatchupError;
 use crate::catchup::timeouts::IsoDuration;
 use crate::io::block_writer::WriteError;
 use crate::io::disk::DiskError;
+use crate::recovery::RecoveryError;
 use crate::store::id::{DatabaseId, StoreId, TransactionId};
 use crate::store::neostore::NeostoreError;
 use crate::txlog::LogError;
@@ -84,6 +90,12 @@ pub enum BackupError {
     /// This version can't continue the old backup.
     #[error("this version can not continue the backup at '{}', it can only replace it by a full copy", .0.display())]
     NoIncremental(PathBuf),
+    /// There is nothing at the place of a backup that is to be prepared.
+    #[error("Target directory does not exist [{}]", .0.display())]
+    NoTarget(PathBuf),
+    /// Something else is there.
+    #[error("Target directory is not a database backup [{}]", .0.display())]
+    NoBackup(PathBuf),
     /// No database of the server has such a name.
     #[error("Database name pattern={0} doesn't match any database on the remote server")]
     NoMatch(String),
@@ -108,6 +120,15 @@ pub enum BackupError {
     /// The metadata store of the copy can't be read or changed.
     #[error(transparent)]
     Neostore(#[from] NeostoreError),
+    /// The transactions could not be applied.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// The manifest could not be made.
+    #[error(transparent)]
+    Manifest(ManifestError),
+    /// The system gives no thread.
+    #[error("no thread could be started: {0}")]
+    Thread(#[source] std::io::Error),
     /// A file comes a second time.
     #[error("the server sends the file {0:?} twice")]
     FileTwice(String),
@@ -197,6 +218,15 @@ pub enum BackupError {
     /// The user ended the run.
     #[error("interrupted by {0}")]
     Interrupted(Signal),
+}
+
+impl From<ManifestError> for BackupError {
+    fn from(error: ManifestError) -> Self {
+        match error {
+            ManifestError::Interrupted(signal) => Self::Interrupted(signal),
+            other => Self::Manifest(other),
+        }
+    }
 }
 
 fn process(holder: Option<i32>) -> String {

@@ -43,6 +43,13 @@ pub enum Event {
         /// Time since [`Event::TransactionsStarted`].
         took: Duration,
     },
+    /// The transactions are applied (7).
+    RecoveryStarted,
+    /// They are applied, or there was nothing to do (8), after a failure too.
+    RecoveryFinished {
+        /// Time since [`Event::RecoveryStarted`].
+        took: Duration,
+    },
     /// A database is done (9), after a failure too.
     DatabaseFinished {
         /// Time since its first request.
@@ -89,6 +96,8 @@ impl fmt::Display for Event {
                 let last = last.map_or(-1, |id| id.0);
                 write!(f, "Finish receiving transactions at {last}, took {}", Took(*took))
             }
+            Self::RecoveryStarted => f.write_str("Start recovering store"),
+            Self::RecoveryFinished { took } => write!(f, "Finish recovering store, took {}", Took(*took)),
             Self::DatabaseFinished { took } => write!(f, "Finished, took {}", Took(*took)),
             Self::Notice(text) | Self::Warning(text) => f.write_str(text),
         }
@@ -159,6 +168,8 @@ mod tests {
                 Event::TransactionsFinished { last: None, took },
                 "Finish receiving transactions at -1, took 47ms",
             ),
+            (Event::RecoveryStarted, "Start recovering store"),
+            (Event::RecoveryFinished { took }, "Finish recovering store, took 47ms"),
             (Event::DatabaseFinished { took }, "Finished, took 47ms"),
         ] {
             assert_eq!(event.to_string(), text);

@@ -57,12 +57,14 @@ pub struct Log {
     first: TransactionId,
     /// The last transaction, and where it starts.
     last: Option<(TransactionId, LogPosition)>,
+    /// Bytes of all transactions.
+    received: u64,
 }
 
 impl Log {
     /// Appends to a log whose first transaction will be `first`.
     pub fn new(writer: LogWriter, first: TransactionId) -> Self {
-        Self { writer, first, last: None }
+        Self { writer, first, last: None, received: 0 }
     }
 
     /// The last transaction that was appended.
@@ -73,6 +75,11 @@ impl Log {
     /// The same, with the place where it starts.
     pub fn last_with_start(&self) -> Option<(TransactionId, LogPosition)> {
         self.last
+    }
+
+    /// Bytes of the transactions that were appended.
+    pub fn received(&self) -> u64 {
+        self.received
     }
 
     /// Number of the last log file.
@@ -97,6 +104,7 @@ impl Log {
         }
         let start = self.writer.append(id, bytes)?;
         self.last = Some((id, start));
+        self.received += bytes.len() as u64;
         Ok(())
     }
 }

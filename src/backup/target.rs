@@ -9,17 +9,19 @@
 //! | `.<name>.lock` | locked by the run that works on `<name>`; never deleted             |
 //!
 //! A full copy always grows beside the backup and takes its place in one step, so that there is no moment without a
-//! backup. `tools/database.id` is the last file of a copy to be written, after everything else is on the medium: a
-//! directory that has it is finished. Specification: command line 4.2, 4.7, 4.11.
+//! backup. The manifest is the last file of a copy to be written, after everything else is on the medium: a directory
+//! that has it is finished. Specification: command line 4.2, 4.7, 4.11.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::BackupError;
+use super::manifest::MANIFEST_FILE;
 use crate::io::disk::{DiskError, SharedDisk};
 use crate::io::filesystem::{remove_tree, size_below};
 use crate::io::lock::{FileLock, LockError};
 use crate::store::id::{DatabaseId, StoreId};
+use crate::store::layout::DATABASE_LOCK;
 use crate::store::neostore::Neostore;
 use crate::store::tools::read_database_id;
 
@@ -112,6 +114,18 @@ impl Target {
     /// Where the backup is, or will be.
     pub fn location(&self) -> &Path {
         &self.location
+    }
+
+    /// Keeps Neo4j's own tools off while files at the place are changed; `None`: that is done already.
+    pub fn lock_database(&self) -> Result<Option<FileLock>, BackupError> {
+        if self.database_lock.is_some() {
+            return Ok(None);
+        }
+        match self.disk.lock(&self.location.join(DATABASE_LOCK)) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Held { path, holder }) => Err(BackupError::InUse { path, holder }),
+            Err(LockError::Disk(error)) => Err(error.into()),
+        }
     }
 
     /// Directory of the backup and of everything beside it.
@@ -293,7 +307,7 @@ fn is_free(path: &Path) -> Result<bool, DiskError> {
 }
 
 fn is_finished(directory: &Path) -> bool {
-    directory.join("neostore").is_file() && read_database_id(directory).is_some()
+    directory.join("neostore").is_file() && directory.join(MANIFEST_FILE).is_file()
 }
 
 #[cfg(test)]
@@ -336,6 +350,7 @@ mod tests {
         backup(path, store_id, content);
         fs::create_dir(path.join("tools")).unwrap();
         write_database_id(&OsDisk, path, database).unwrap();
+        fs::write(path.join(MANIFEST_FILE), "").unwrap();
     }
 
     fn lock(dir: &Path) -> Target {

@@ -44,6 +44,13 @@ pub struct Dialer {
     pub versions: Vec<ProtocolVersion>,
 }
 
+/// Host and port, as a user writes them.
+impl fmt::Display for Dialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Peer::named(&self.host, self.port).fmt(f)
+    }
+}
+
 impl Dialer {
     /// Opens connections to `host`, a name or an address; an empty one is this machine.
     pub fn new(host: &str, port: u16) -> Self {

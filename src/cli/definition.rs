@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgGroup, Command};
 
 use super::usage::InvalidValue;
-use super::{backup, check_consistency, demo, inspect, restore, serve_backup, store_info, verify};
+use super::{
+    backup, check_consistency, demo, inspect, prepare_restore, restore, serve_backup, store_info, verify,
+};
 
 /// Name of the program in its texts.
 pub(super) const PROGRAM: &str = "neo4j-admin";
@@ -198,6 +200,7 @@ pub(super) fn root() -> Command {
         .subcommand(store_info::definition())
         .subcommand(backup::definition())
         .subcommand(restore::definition())
+        .subcommand(prepare_restore::definition())
         .subcommand(inspect::definition())
         .subcommand(verify::definition())
         .subcommand(serve_backup::definition())

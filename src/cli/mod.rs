@@ -21,6 +21,7 @@ mod java_path;
 pub mod log;
 pub mod output_format;
 pub mod path_list;
+pub mod prepare_restore;
 pub mod progress;
 pub mod restore;
 pub mod serve_backup;
@@ -41,6 +42,7 @@ use self::environment::Environment;
 use self::exit::Exit;
 use self::grammar::{Call, Misuse, Request};
 use self::inspect::InspectArguments;
+use self::prepare_restore::PrepareRestoreArguments;
 use self::restore::RestoreArguments;
 use self::serve_backup::ServeArguments;
 use self::store_info::StoreInfoArguments;
@@ -62,6 +64,8 @@ pub enum Command {
     StoreInfo(StoreInfoArguments),
     /// `restore`.
     Restore(RestoreArguments),
+    /// `prepare-restore`.
+    PrepareRestore(PrepareRestoreArguments),
     /// `inspect`.
     Inspect(InspectArguments),
     /// `verify`.
@@ -83,6 +87,7 @@ pub fn run(
         Ok(Command::CheckConsistency(arguments)) => check_consistency::run(&arguments, environment, streams),
         Ok(Command::StoreInfo(arguments)) => store_info::run(&arguments, environment, streams),
         Ok(Command::Restore(arguments)) => restore::run(&arguments, environment, streams),
+        Ok(Command::PrepareRestore(arguments)) => prepare_restore::run(&arguments, environment, streams),
         Ok(Command::Inspect(arguments)) => inspect::run(&arguments, environment, streams),
         Ok(Command::Verify(arguments)) => verify::run(&arguments, streams),
         Ok(Command::ServeBackup(arguments)) => serve_backup::run(&arguments, environment, streams),
@@ -126,6 +131,7 @@ fn command(call: &Call) -> Result<Command, UsageError> {
         "check-consistency" => CheckConsistencyArguments::of(call).map(Command::CheckConsistency),
         "store-info" => StoreInfoArguments::of(call).map(Command::StoreInfo),
         "restore" => RestoreArguments::of(call).map(Command::Restore),
+        "prepare-restore" => PrepareRestoreArguments::of(call).map(Command::PrepareRestore),
         "inspect" => InspectArguments::of(call).map(Command::Inspect),
         "verify" => VerifyArguments::of(call).map(Command::Verify),
         "serve-backup" => ServeArguments::of(call).map(Command::ServeBackup),

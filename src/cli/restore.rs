@@ -12,7 +12,7 @@ use super::failure::{self, root_cause};
 use super::grammar::Call;
 use super::java_path;
 use super::path_list::{self, BackupPath};
-use super::signals::Signals;
+use super::signals;
 use super::streams::Streams;
 use super::usage::UsageError;
 use crate::backup::stop::{Signal, Stop};
@@ -172,7 +172,7 @@ fn restore(
         given(&arguments.to_data).unwrap_or_else(|| configuration.data_directory.join("databases"));
     let logs = given(&arguments.to_logs).unwrap_or_else(|| configuration.transaction_logs_root.clone());
     let stop = Stop::default();
-    let _signals = Signals::listen(&stop).map_err(CommandError::Signals)?;
+    let _signals = signals::runtime(&stop).map_err(CommandError::Signals)?;
     let mut all = true;
     for source in sources {
         let name = source.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();

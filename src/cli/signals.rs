@@ -1,7 +1,6 @@
 //! The signals that end a run in order.
 
 use std::io;
-use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
@@ -25,32 +24,9 @@ pub(super) fn listen(runtime: &Runtime, stop: &Stop) -> io::Result<()> {
     Ok(())
 }
 
-/// The same for a command without a network: a thread that waits for signals as long as this lives.
-#[derive(Debug)]
-pub(super) struct Signals {
-    end: Option<tokio::sync::oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
-}
-
-impl Signals {
-    /// Makes SIGINT and SIGTERM requests to stop.
-    pub fn listen(stop: &Stop) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        listen(&runtime, stop)?;
-        let (end, ended) = tokio::sync::oneshot::channel::<()>();
-        let thread = thread::Builder::new().name("signals".to_owned()).spawn(move || {
-            // The sender is dropped when the command has ended.
-            let _ = runtime.block_on(ended);
-        })?;
-        Ok(Self { end: Some(end), thread: Some(thread) })
-    }
-}
-
-impl Drop for Signals {
-    fn drop(&mut self) {
-        drop(self.end.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
-    }
+/// A runtime for a command without a network that does nothing but this.
+pub(super) fn runtime(stop: &Stop) -> io::Result<Runtime> {
+    let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    listen(&runtime, stop)?;
+    Ok(runtime)
 }

@@ -68,6 +68,8 @@ pub struct Configuration {
     pub log_level: LogLevel,
     /// The zone of times in log lines.
     pub log_time_zone: LogTimeZone,
+    /// Bytes of the page cache for commands without an option for it.
+    pub page_cache: Option<u64>,
     /// Transaction logs.
     pub tx_log: TxLog,
     /// Data directory of the installation.
@@ -160,6 +162,7 @@ impl Configuration {
             ssl: ssl(&read, sources, &mut notices)?,
             log_level: read.of(&setting::LOG_LEVEL)?,
             log_time_zone: read.of(&setting::LOG_TIME_ZONE)?,
+            page_cache: read.of(&setting::PAGE_CACHE)?,
             tx_log: TxLog {
                 rotation_size: read.of(&setting::TX_LOG_ROTATION_SIZE)?,
                 retention: read.of(&setting::TX_LOG_RETENTION)?,

@@ -228,6 +228,10 @@ settings! {
     TX_LOG_ROTATION_SIZE: u64 = Setting::new(
         "dbms.tx_log.rotation.size", "bytes, at least 128K", "250MiB", value::rotation_size,
         "when a new transaction log file is begun");
+    /// Memory for pages of store files.
+    PAGE_CACHE: Option<u64> = Setting::new(
+        "dbms.memory.pagecache.size", "bytes", "", value::optional_size,
+        "page cache of `prepare-restore`, by default a quarter of the memory; `backup` has `--pagecache`");
     /// How long transaction log files are kept.
     TX_LOG_RETENTION: RetentionPolicy = Setting::new(
         "dbms.tx_log.rotation.retention_policy", "`<number>[K|M|G] <type>`", "7 days", retention::parse,

@@ -7,4 +7,5 @@ pub mod filesystem;
 pub mod lock;
 pub mod read_only;
 pub mod sort;
+pub mod stopping_disk;
 pub mod tracked_disk;

@@ -6,6 +6,7 @@ use std::process::Child;
 
 use neo4j_admin::catchup::ProtocolVersion;
 use neo4j_admin::catchup::server::ServerOptions;
+use neo4j_admin::serve::StoreDirectory;
 use rustix::process::{Pid, Signal};
 
 use crate::support::backup_run::BackupRun;
@@ -13,6 +14,7 @@ use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::memory_source::State;
 use crate::support::serving::Serving;
 use crate::support::small_store;
+use crate::support::stores;
 use crate::support::tool::{Outcome, Tool};
 
 /// What is expected of a run: exit code, the whole of standard error (`{dir}`: the backup directory, `{from}`: the
@@ -45,6 +47,9 @@ fn back_up(run: &BackupRun, from: &str, options: &[&str], configuration: &[&str]
     words.extend(options.iter().map(|&option| option.to_owned()));
     Tool::new(&configuration.join("\n")).run(words)
 }
+
+/// For stores that are none: they can be copied and not recovered.
+const UNRECOVERED: &str = "--prepare-restore=false";
 
 const FINISHED: &str = "Finished, took ";
 
@@ -211,7 +216,9 @@ fn a_backup_that_can_not_be_continued_stays_without_fallback() {
 
 #[test]
 fn a_demanded_check_that_can_not_be_made_is_exit_code_2_with_the_copy_at_its_place() {
-    let server = Serving::start(small_store::source(1));
+    let stores = tempfile::tempdir().unwrap();
+    stores::unpack("aligned", stores.path());
+    let server = Serving::start(StoreDirectory::open(stores.path()).unwrap());
     for (options, code, err, last) in [
         (
             &["--check-consistency=true"][..],
@@ -234,12 +241,9 @@ fn a_demanded_check_that_can_not_be_made_is_exit_code_2_with_the_copy_at_its_pla
         assert_ended(&ended, &Expected { code, err, last }, &run, &from, &format!("{options:?}"));
         assert_eq!(run.names(), ["neo4j"]);
         let recovers = !options.contains(&"--prepare-restore=false");
-        assert_eq!(
-            ended.stdout.contains("Neo4j recovers it when it first opens it"),
-            recovers,
-            "{}",
-            ended.stdout
-        );
+        for line in ["Start recovering store", "Finish recovering store, took "] {
+            assert_eq!(ended.stdout.contains(line), recovers, "{}", ended.stdout);
+        }
     }
 }
 
@@ -251,7 +255,7 @@ fn one_database_that_fails_does_not_stop_the_others() {
     source.databases[1].state = State::Stopped;
     let server = Serving::start(source);
     let (run, from) = (BackupRun::new(), server.address.to_string());
-    let ended = back_up(&run, &from, &["--database=*"], &[]);
+    let ended = back_up(&run, &from, &["--database=*", UNRECOVERED], &[]);
     assert_eq!(ended.code, Some(1));
     assert_eq!(ended.stderr, "Execution of backup failed. Not all databases are backed up\n");
     let summary: Vec<_> =
@@ -268,7 +272,7 @@ fn one_database_that_fails_does_not_stop_the_others() {
     );
     assert_eq!(run.names(), ["neo4j", "system"]);
 
-    let ended = back_up(&run, &from, &["--database=n?o*"], &[]);
+    let ended = back_up(&run, &from, &["--database=n?o*", UNRECOVERED], &[]);
     assert_ended(
         &ended,
         &Expected { code: 0, err: "", last: "Backup complete successful." },
@@ -282,7 +286,7 @@ fn one_database_that_fails_does_not_stop_the_others() {
 fn metadata_that_can_not_be_had_is_no_failure() {
     let server = Serving::start(small_store::source(1));
     let (run, from) = (BackupRun::new(), server.address.to_string());
-    let ended = back_up(&run, &from, &["--include-metadata=all"], &[]);
+    let ended = back_up(&run, &from, &["--include-metadata=all", UNRECOVERED], &[]);
     assert_ended(
         &ended,
         &Expected { code: 0, err: "", last: "Backup complete successful." },
@@ -339,10 +343,10 @@ fn two_runs_do_not_work_on_one_backup_and_a_signal_ends_a_run_in_order() {
         assert_eq!(ended.status.code(), Some(code));
         let err = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(err, format!("Execution of backup failed. interrupted by {name}\n"));
-        assert_eq!(run.names(), ["neo4j"], "the copy is deleted");
+        assert_eq!(run.names(), ["neo4j", "neo4j.tmp.0"], "what was copied stays");
         assert!(run.contents("neo4j") == old);
 
-        let third = back_up(&run, &from, &[], &[]);
+        let third = back_up(&run, &from, &[UNRECOVERED], &[]);
         assert_eq!(third.code, Some(0), "the lock is gone: {}", third.stderr);
     }
 }

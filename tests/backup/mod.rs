@@ -5,6 +5,7 @@ mod faults;
 mod full;
 mod hostile;
 mod real_stores;
+mod recovery;
 
 use crate::support::memory_source::MemoryDatabase;
 

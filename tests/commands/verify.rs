@@ -3,6 +3,7 @@
 use std::fs;
 
 use neo4j_admin::backup::manifest::{Facts, Kind, Manifest, Origin};
+use neo4j_admin::backup::stop::Stop;
 use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::store::id::{DatabaseId, TransactionId};
 use neo4j_admin::store::neostore::Neostore;
@@ -32,7 +33,7 @@ fn home() -> Tool {
             bytes_received: 0,
         };
         let facts = Facts::of(&directory, &origin, true).unwrap();
-        Manifest::of(&directory, facts, 1).unwrap().write(&OsDisk, &directory).unwrap();
+        Manifest::of(&directory, facts, 1, &Stop::default()).unwrap().write(&OsDisk, &directory).unwrap();
     }
     tool
 }

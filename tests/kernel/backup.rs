@@ -26,7 +26,8 @@ fn peer(kernel: &Kernel) -> std::sync::MutexGuard<'static, BackupPeer> {
 }
 
 fn assert_checked(opened: &Opened, what: &str) {
-    let Opened { check, remarks, .. } = opened;
+    let Opened { check, remarks, recovered, .. } = opened;
+    assert!(!recovered, "{what}: {remarks:#?}");
     assert!(check.consistent && check.warnings == 0, "{what}: {}\n{remarks:#?}", check.summary);
 }
 

@@ -63,6 +63,11 @@ impl BackupRun {
         run
     }
 
+    /// The runtime of the network.
+    pub fn handle(&self) -> tokio::runtime::Handle {
+        self.runtime.handle().clone()
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().canonicalize().unwrap().join(name)
     }
@@ -82,6 +87,9 @@ impl BackupRun {
                 patience: Patience { inactivity: Duration::from_millis(30), max_pause },
                 rotation_size: 128 * 1024,
             },
+            // Most tests copy files that are none of a real store.
+            recovery: None,
+            tool_version: "test",
             fallback_to_full: true,
             metadata: None,
             progress: self.told.clone(),

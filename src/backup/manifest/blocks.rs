@@ -10,6 +10,8 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use super::ManifestError;
+use crate::backup::stop::Stop;
 use crate::io::disk::DiskError;
 
 /// Bytes of a block; the last one of a file may be shorter.
@@ -121,7 +123,11 @@ struct Portion {
 
 /// The checksums of all blocks of all sources, read by several threads. A file that has become shorter gives the
 /// checksums of what is there.
-pub(super) fn compute(sources: &[Source], threads: usize) -> Result<Vec<Vec<u32>>, DiskError> {
+pub(super) fn compute(
+    sources: &[Source],
+    threads: usize,
+    stop: &Stop,
+) -> Result<Vec<Vec<u32>>, ManifestError> {
     let portions: VecDeque<Portion> = sources
         .iter()
         .enumerate()
@@ -140,7 +146,7 @@ pub(super) fn compute(sources: &[Source], threads: usize) -> Result<Vec<Vec<u32>
         let workers: Vec<_> = (0..threads.max(1))
             .map(|_| {
                 scope.spawn(|| {
-                    let worked = work(sources, &waiting, &failed);
+                    let worked = work(sources, &waiting, &failed, stop);
                     if worked.is_err() {
                         failed.store(true, Ordering::Relaxed);
                     }
@@ -166,9 +172,9 @@ pub(super) fn compute(sources: &[Source], threads: usize) -> Result<Vec<Vec<u32>
 }
 
 /// What a thread has computed.
-type Worked = Result<Vec<(Portion, Vec<u32>)>, DiskError>;
+type Worked = Result<Vec<(Portion, Vec<u32>)>, ManifestError>;
 
-fn work(sources: &[Source], waiting: &Mutex<VecDeque<Portion>>, failed: &AtomicBool) -> Worked {
+fn work(sources: &[Source], waiting: &Mutex<VecDeque<Portion>>, failed: &AtomicBool, stop: &Stop) -> Worked {
     let mut buffer = vec![0; BUFFER];
     let mut open: Option<(usize, File)> = None;
     let mut done = Vec::new();
@@ -181,6 +187,9 @@ fn work(sources: &[Source], waiting: &Mutex<VecDeque<Portion>>, failed: &AtomicB
             Some((number, file)) if number == portion.source => file,
             _ => File::open(&source.file).map_err(error("open"))?,
         };
+        if let Some(signal) = stop.requested() {
+            return Err(ManifestError::Interrupted(signal));
+        }
         let mut checksums = Vec::with_capacity(PORTION);
         for block in source.blocks.get(portion.from..portion.to).unwrap_or_default() {
             let offset = block * BLOCK;

@@ -34,6 +34,7 @@ use self::blocks::Source;
 pub use self::blocks::{BLOCK, Checksums};
 use self::listing::Listed;
 pub use self::verify::{Difference, Verdict, verify};
+use crate::backup::stop::{Signal, Stop};
 use crate::io::disk::{Disk, DiskError};
 use crate::io::tracked_disk::Changes;
 use crate::store::id::{DatabaseId, StoreId, StoreVersion, TransactionId};
@@ -85,6 +86,9 @@ pub enum ManifestError {
     /// The logs of the backup.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// The user ended the run.
+    #[error("interrupted by {0}")]
+    Interrupted(Signal),
 }
 
 /// A manifest in memory.
@@ -220,6 +224,11 @@ pub(super) struct End {
 }
 
 impl End {
+    /// Whether a manifest was written for it.
+    pub fn is_that_of(&self, facts: &Facts) -> bool {
+        self.last_transaction == facts.last_transaction && self.checkpoint == facts.checkpoint
+    }
+
     /// Reads it from the files of a backup.
     pub fn of(directory: &Path) -> Result<Self, ManifestError> {
         let layout = DatabaseLayout::flat(directory);
@@ -293,8 +302,8 @@ impl Facts {
 
 impl Manifest {
     /// Lists a directory and reads every file in it, with several threads.
-    pub fn of(directory: &Path, facts: Facts, threads: usize) -> Result<Self, ManifestError> {
-        let files = checksums(directory, listing::list(directory)?, threads)?;
+    pub fn of(directory: &Path, facts: Facts, threads: usize, stop: &Stop) -> Result<Self, ManifestError> {
+        let files = checksums(directory, listing::list(directory)?, threads, stop)?;
         Ok(Self { backup: facts, files })
     }
 
@@ -306,6 +315,7 @@ impl Manifest {
         facts: Facts,
         changes: &std::collections::BTreeMap<PathBuf, Changes>,
         threads: usize,
+        stop: &Stop,
     ) -> Result<Self, ManifestError> {
         let known = |path: &str| {
             let index = self.files.binary_search_by(|entry| entry.path.as_str().cmp(path)).ok()?;
@@ -339,7 +349,7 @@ impl Manifest {
             sources.push(source);
         }
         for (entry, (source, computed)) in
-            entries.iter_mut().zip(sources.iter().zip(blocks::compute(&sources, threads)?))
+            entries.iter_mut().zip(sources.iter().zip(blocks::compute(&sources, threads, stop)?))
         {
             entry.blocks.replace(entry.size, source, &computed);
         }
@@ -445,7 +455,12 @@ fn checksum_line(body: &str) -> String {
 }
 
 /// The entries of listed files with their checksums.
-fn checksums(directory: &Path, listed: Vec<Listed>, threads: usize) -> Result<Vec<FileEntry>, ManifestError> {
+fn checksums(
+    directory: &Path,
+    listed: Vec<Listed>,
+    threads: usize,
+    stop: &Stop,
+) -> Result<Vec<FileEntry>, ManifestError> {
     let mut entries = Vec::with_capacity(listed.len());
     let mut sources = Vec::with_capacity(listed.len());
     for file in listed {
@@ -454,7 +469,7 @@ fn checksums(directory: &Path, listed: Vec<Listed>, threads: usize) -> Result<Ve
         entries.push(FileEntry { path, size, blocks: Checksums::default() });
     }
     for (entry, (source, computed)) in
-        entries.iter_mut().zip(sources.iter().zip(blocks::compute(&sources, threads)?))
+        entries.iter_mut().zip(sources.iter().zip(blocks::compute(&sources, threads, stop)?))
     {
         entry.blocks.replace(entry.size, source, &computed);
     }

@@ -59,7 +59,7 @@ fn backup(large: usize) -> tempfile::TempDir {
 
 fn write(dir: &Path, recovered: bool) -> Manifest {
     let facts = Facts::of(dir, &origin(), recovered).unwrap();
-    let manifest = Manifest::of(dir, facts, 2).unwrap();
+    let manifest = Manifest::of(dir, facts, 2, &Stop::default()).unwrap();
     manifest.write(&OsDisk, dir).unwrap();
     manifest
 }
@@ -217,8 +217,9 @@ fn an_updated_manifest_is_the_one_that_reading_everything_gives() {
         disk.create(&dir.path().join("added"), 0o666).unwrap().write_at(0, b"added").unwrap();
         disk.remove_file(&dir.path().join("empty")).unwrap();
         let facts = manifest.backup.clone();
-        let updated = manifest.update(dir.path(), facts.clone(), &tracked.changes(), 2).unwrap();
-        assert_eq!(updated, Manifest::of(dir.path(), facts, 2).unwrap());
+        let updated =
+            manifest.update(dir.path(), facts.clone(), &tracked.changes(), 2, &Stop::default()).unwrap();
+        assert_eq!(updated, Manifest::of(dir.path(), facts, 2, &Stop::default()).unwrap());
         assert_ne!(updated, manifest);
     }
 }
@@ -235,8 +236,9 @@ fn an_update_reads_nothing_but_what_was_changed() {
         dir.path().join("neostore.nodestore.db"),
         Changes::Blocks([3].into_iter().collect()),
     )]);
-    let updated = manifest.update(dir.path(), manifest.backup.clone(), &changes, 1).unwrap();
-    let fresh = Manifest::of(dir.path(), manifest.backup.clone(), 1).unwrap();
+    let updated =
+        manifest.update(dir.path(), manifest.backup.clone(), &changes, 1, &Stop::default()).unwrap();
+    let fresh = Manifest::of(dir.path(), manifest.backup.clone(), 1, &Stop::default()).unwrap();
     for (updated, fresh) in updated.files.iter().zip(&fresh.files) {
         let (updated, fresh) = (String::from(updated.blocks.clone()), String::from(fresh.blocks.clone()));
         for block in 0..updated.len() / 8 {
@@ -245,4 +247,14 @@ fn an_update_reads_nothing_but_what_was_changed() {
             assert_eq!(&updated[digits], expected);
         }
     }
+}
+
+#[test]
+fn a_signal_ends_the_reading() {
+    let dir = backup(LARGE);
+    let facts = Facts::of(dir.path(), &origin(), true).unwrap();
+    let stop = Stop::default();
+    stop.request(Signal::Interrupt);
+    let ended = Manifest::of(dir.path(), facts, 2, &stop);
+    assert!(matches!(ended, Err(ManifestError::Interrupted(Signal::Interrupt))), "{ended:?}");
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::blocks::{self, Source};
 use super::listing::{self, Listed};
 use super::{Checksums, End, Manifest, ManifestError, State};
+use crate::backup::stop::Stop;
 use crate::store::layout::Purpose;
 
 /// What a comparison came to.
@@ -133,7 +134,7 @@ fn compare(directory: &Path, manifest: &Manifest, threads: usize) -> Result<Verd
     }
     differences.extend(found.into_keys().map(|path| Difference::Extra { path: path.into() }));
     for ((entry, size), (source, computed)) in
-        expected.into_iter().zip(sources.iter().zip(blocks::compute(&sources, threads)?))
+        expected.into_iter().zip(sources.iter().zip(blocks::compute(&sources, threads, &Stop::default())?))
     {
         let mut actual = Checksums::default();
         actual.replace(size, source, &computed);

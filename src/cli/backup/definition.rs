@@ -18,8 +18,8 @@ pub(in crate::cli) fn definition() -> Command {
              Options written as --name[=<true/false>] negate their default when they stand without a value: \
              --check-consistency alone means --check-consistency=false. Write the value.\n\
              \n\
-             This version makes a full copy at each run. It does not recover the copy: Neo4j does when it first opens \
-             it. It does not check the copy either: with --check-consistency=true the exit code is 2.\n\
+             This version makes a full copy at each run. It does not check the copy: with --check-consistency=true the \
+             exit code is 2.\n\
              \n\
              For more information see: https://neo4j.com/docs/operations-manual/current/backup/",
         )

@@ -14,6 +14,7 @@ use crate::backup::progress::{Event, Progress};
 use crate::backup::run::{self, Outcome};
 use crate::backup::selection::Selection;
 use crate::backup::stop::Stop;
+use crate::cli::VERSION;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{self, root_cause};
 use crate::cli::log::{Level, Log};
@@ -75,6 +76,8 @@ fn back_up(
         backup_dir: prepared.backup_dir.clone(),
         server: prepared.server.clone(),
         settings: prepared.settings,
+        recovery: prepared.recovery,
+        tool_version: VERSION,
         fallback_to_full: arguments.fallback_to_full,
         metadata: arguments.include_metadata,
         progress: progress.clone(),
@@ -82,10 +85,9 @@ fn back_up(
         stop,
     };
     let outcomes = run::run(&job, &arguments.database)?;
-    if outcomes.iter().any(|outcome| outcome.result.is_ok()) {
-        for text in not_done(arguments) {
-            progress.report(&Event::Warning(text.to_owned()));
-        }
+    if arguments.checks() && outcomes.iter().any(|outcome| outcome.result.is_ok()) {
+        let text = "The copy is not checked: this version has no consistency checker";
+        progress.report(&Event::Warning(text.to_owned()));
     }
     Ok(outcomes)
 }
@@ -93,18 +95,6 @@ fn back_up(
 /// Threads for the network: one per connection, because a connection writes to the medium what it receives.
 fn runtime(connections: usize) -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(connections.clamp(1, 32)).enable_all().build()
-}
-
-/// What Neo4j's tool would have done, and this version can't do.
-fn not_done(arguments: &BackupArguments) -> Vec<&'static str> {
-    let mut texts = Vec::new();
-    if arguments.prepare_restore {
-        texts.push("The copy is not recovered. Neo4j recovers it when it first opens it");
-    }
-    if arguments.checks() {
-        texts.push("The copy is not checked: this version has no consistency checker");
-    }
-    texts
 }
 
 /// Whether a check was demanded; by default it is left out with a word in the log.

@@ -2,18 +2,22 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::thread;
 
 use super::arguments::BackupArguments;
 use crate::backup::full::CopySettings;
 use crate::backup::pull::Patience;
+use crate::backup::recover::RecoverySettings;
 use crate::backup::store_files::Retries;
 use crate::catchup::{Dialer, Timeouts};
 use crate::cli::environment::Directories;
 use crate::cli::streams::Streams;
 use crate::config::address::{AddressError, SocketAddress};
 use crate::config::bytes::{self, SizeError};
+use crate::config::retention::RetentionPolicy;
 use crate::config::{ConfigError, Configuration, Sources};
 use crate::tls::{ClientTls, TlsError};
+use crate::txlog::retention::Retention;
 
 /// What a run needs to know beside its options.
 #[derive(Clone, Debug)]
@@ -24,6 +28,8 @@ pub struct Prepared {
     pub server: Dialer,
     /// How a copy is made.
     pub settings: CopySettings,
+    /// How it is recovered, if that is wanted.
+    pub recovery: Option<RecoverySettings>,
     /// The configuration files.
     pub configuration: Configuration,
 }
@@ -93,11 +99,32 @@ pub(super) fn prepare(
             return Err(PrepareError::NotADirectory(directory.clone()));
         }
     }
-    // Only recovery and the check have a page cache, but a wrong size is wrong.
-    bytes::parse(&arguments.pagecache).map_err(PrepareError::PageCache)?;
+    let page_cache = bytes::parse(&arguments.pagecache).map_err(PrepareError::PageCache)?;
     let server = dialer(&from, &configuration)?;
     let settings = copy_settings(&configuration);
-    Ok(Prepared { backup_dir, server, settings, configuration })
+    let recovery = arguments.prepare_restore.then(|| RecoverySettings {
+        page_cache,
+        threads: recovery_threads(arguments.parallel_recovery),
+        retention: retention(configuration.tx_log.retention),
+    });
+    Ok(Prepared { backup_dir, server, settings, recovery, configuration })
+}
+
+/// The policy of a configuration as recovery takes it.
+pub(in crate::cli) fn retention(policy: RetentionPolicy) -> Retention {
+    match policy {
+        RetentionPolicy::KeepAll => Retention::All,
+        RetentionPolicy::KeepNone => Retention::NONE,
+        RetentionPolicy::Files(count) => Retention::Files(count),
+        RetentionPolicy::Size(bytes) => Retention::Size(bytes),
+        RetentionPolicy::Transactions(count) => Retention::Transactions(count),
+        RetentionPolicy::Age(age) => Retention::Age(age),
+    }
+}
+
+/// Threads for a recovery: all that the machine has, or one.
+pub(in crate::cli) fn recovery_threads(parallel: bool) -> usize {
+    if parallel { thread::available_parallelism().map_or(1, Into::into) } else { 1 }
 }
 
 fn dialer(from: &SocketAddress, configuration: &Configuration) -> Result<Dialer, TlsError> {

@@ -1,0 +1,185 @@
+//! `prepare-restore`: the transactions of backups are applied before they are restored. Specification: command line
+//! 6.2.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use clap::Command;
+
+use super::backup::prepare::{recovery_threads, retention};
+use super::definition::{command, help_flag, switch};
+use super::environment::{Directories, Environment};
+use super::exit::Exit;
+use super::failure::{self, root_cause};
+use super::grammar::Call;
+use super::log;
+use super::path_list::{self, BackupPath};
+use super::progress::LogProgress;
+use super::signals;
+use super::streams::Streams;
+use super::usage::UsageError;
+use crate::backup::BackupError;
+use crate::backup::prepare_restore::prepare;
+use crate::backup::recover::{RecoverySettings, Stage};
+use crate::backup::stop::{Signal, Stop};
+use crate::config::{ConfigError, Configuration, Sources};
+use crate::io::disk::{DiskError, OsDisk};
+
+/// The command and its options.
+pub(super) fn definition() -> Command {
+    command("prepare-restore")
+        .about("Apply the transactions of backups, so that they can be restored.")
+        .long_about(
+            "Recover backups that were made with --prepare-restore=false, where they lie. A backup that needs no recovery \
+             is left as it is. The page cache is that of the configuration (dbms.memory.pagecache.size).\n\
+             \n\
+             The exit code is 1 if any of the backups could not be prepared; the others are prepared all the same.",
+        )
+        .arg(path_list::option("target").help(
+            "Path or paths of backups. Every path can contain asterisks or question marks in the last subpath. Multiple \
+             paths may be separated by a comma, but paths themselves must not contain commas.",
+        ))
+        .arg(switch("parallel-recovery", false).help(
+            "Allow multiple threads to apply transactions in parallel. For some databases and workloads this may reduce \
+             times significantly.",
+        ))
+        .arg(help_flag())
+}
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct PrepareRestoreArguments {
+    /// Where the backups are.
+    pub target: Vec<Vec<BackupPath>>,
+    /// Whether several threads recover.
+    pub parallel_recovery: bool,
+    /// Internal log lines and chains of errors.
+    pub verbose: bool,
+    /// Whether `$(command)` in the configuration is run.
+    pub expand_commands: bool,
+}
+
+impl PrepareRestoreArguments {
+    /// Takes the values of a call.
+    pub(super) fn of(call: &Call) -> Result<Self, UsageError> {
+        Ok(Self {
+            target: call.all("target"),
+            parallel_recovery: call.value("parallel-recovery")?,
+            verbose: call.value("verbose")?,
+            expand_commands: call.value("expand-commands")?,
+        })
+    }
+}
+
+/// Why a run failed.
+#[derive(Debug, thiserror::Error)]
+enum CommandError {
+    #[error(transparent)]
+    Configuration(#[from] ConfigError),
+    #[error(transparent)]
+    Disk(#[from] DiskError),
+    #[error("signals can't be received: {0}")]
+    Signals(#[source] io::Error),
+    #[error("Not all backups are prepared")]
+    Failed,
+    #[error("interrupted by {0}")]
+    Interrupted(Signal),
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &PrepareRestoreArguments, environment: &Environment, streams: &Streams) -> Exit {
+    let directories = match environment.directories() {
+        Ok(directories) => directories,
+        Err(error) => {
+            streams.err.line(error);
+            return Exit::Usage;
+        }
+    };
+    if arguments.verbose {
+        streams.out.line(format_args!("neo4j {}", super::VERSION));
+    }
+    match prepare_all(arguments, &directories, streams) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            if matches!(error, CommandError::Configuration(_)) && !arguments.verbose {
+                streams.err.line(&error);
+                streams.err.line(failure::ASK_FOR_MORE);
+            } else {
+                failure::report(&streams.err, "", &error, arguments.verbose);
+            }
+            match error {
+                CommandError::Interrupted(signal) => Exit::Interrupted(signal),
+                _ => Exit::Failed,
+            }
+        }
+    }
+}
+
+fn prepare_all(
+    arguments: &PrepareRestoreArguments,
+    directories: &Directories,
+    streams: &Streams,
+) -> Result<(), CommandError> {
+    let configuration = Configuration::load(&Sources {
+        conf: &directories.conf,
+        home: &directories.home,
+        policy_home: &directories.home,
+        additional: None,
+        expand_commands: arguments.expand_commands,
+    })?;
+    let targets = path_list::resolve(&arguments.target)?;
+    let log = log::of_run(&configuration, arguments.verbose, streams);
+    let stop = Stop::default();
+    let runtime = signals::runtime(&stop).map_err(CommandError::Signals)?;
+    let stage = Stage {
+        disk: OsDisk::shared(),
+        settings: RecoverySettings {
+            page_cache: configuration.page_cache.unwrap_or_else(default_page_cache),
+            threads: recovery_threads(arguments.parallel_recovery),
+            retention: retention(configuration.tx_log.retention),
+        },
+        progress: Arc::new(LogProgress::new(log.clone())),
+        runtime: runtime.handle().clone(),
+        stop,
+    };
+    let work = || {
+        let mut all = true;
+        for target in targets {
+            let result = prepare(&target, &stage).map(drop);
+            all &= result.is_ok();
+            tell(&target, &result, arguments.verbose, streams);
+            if let Err(BackupError::Interrupted(signal)) = result {
+                return Err(CommandError::Interrupted(signal));
+            }
+        }
+        if all { Ok(()) } else { Err(CommandError::Failed) }
+    };
+    let result = if arguments.verbose { log.observe(work) } else { work() };
+    runtime.shutdown_background();
+    result
+}
+
+/// A quarter of the memory: this may be the machine of a server.
+fn default_page_cache() -> u64 {
+    const LEAST: u64 = 8 << 20;
+    const LARGEST: u64 = 4 << 30;
+    let info = rustix::system::sysinfo();
+    let memory = info.totalram.saturating_mul(u64::from(info.mem_unit));
+    (memory / 4).clamp(LEAST, LARGEST)
+}
+
+/// The line of one backup.
+fn tell(target: &Path, result: &Result<(), BackupError>, verbose: bool, streams: &Streams) {
+    let (status, reason) = match result {
+        Ok(()) => ("successful", String::new()),
+        Err(error) => {
+            if verbose {
+                failure::report(&streams.err, "", error, true);
+            }
+            ("failed", root_cause(error))
+        }
+    };
+    let path = target.display();
+    streams.out.line(format_args!("targetPath={path}, prepareStatus={status}, reason={reason}"));
+}
