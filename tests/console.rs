@@ -30,12 +30,13 @@ fn help_texts_are_the_committed_ones() {
         "store-info",
         "backup",
         "restore",
+        "prepare-restore",
         "inspect",
         "verify",
         "serve-backup",
         "demo",
-    ]
-    .map(|name| (name, 80));
+    ];
+    let commands = commands.map(|name| (name, 80));
     for (name, width) in [("program", 120)].into_iter().chain(commands) {
         let text = help(name);
         golden::compare(&golden::directory().join("help").join(name), &text);

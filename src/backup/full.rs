@@ -8,15 +8,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::BackupError;
+use super::copy_state::{CopyState, Received, Seal};
 use super::inbox::{FileReceiver, Inbox};
 use super::progress::{Event, Progress, Took};
 use super::pull::{self, Log, Patience, Range};
+use super::recorder::Recorder;
 use super::source::Source;
 use super::store_files::{self, Retries};
-use crate::catchup::{Client, FileSink, ProtocolVersion, SinkError};
+use crate::catchup::{Client, FileSink, Prepared, SinkError};
 use crate::io::disk::SharedDisk;
+use crate::store::id::TransactionId;
+use crate::store::layout;
 use crate::store::neostore::{Field, Neostore};
-use crate::txlog::LogPosition;
 use crate::txlog::checkpoint;
 use crate::txlog::header::LogHeader;
 use crate::txlog::writer::LogWriter;
@@ -39,101 +42,185 @@ pub struct FullCopy {
     pub work: PathBuf,
     /// An open connection, if one is left.
     pub client: Option<Client>,
-    /// The transactions that had to follow the files.
+    /// The first transaction in its logs, and the one that they must reach.
+    pub received: Received,
+    /// Bytes of files and transactions that came.
+    pub bytes: u64,
+}
+
+/// What a copy is made of and with.
+#[derive(Clone, Copy)]
+pub struct Copying<'a> {
+    /// Where the database is.
+    pub source: &'a Source,
+    /// The directory of the copy.
+    pub work: &'a Path,
+    /// The only way to change files.
+    pub disk: &'a SharedDisk,
+    /// How it is made.
+    pub settings: CopySettings,
+    /// Whether it is recorded what is complete, for a later run to go on with.
+    pub resumable: bool,
+    /// Hears what happens.
+    pub progress: &'a Arc<dyn Progress>,
+}
+
+impl Copying<'_> {
+    /// Copies a database into the empty directory `work`. `client` is an open connection.
+    ///
+    /// When it fails, the state file in `work` tells what a later run may keep.
+    pub async fn start(&self, mut client: Client) -> Result<FullCopy, BackupError> {
+        let state = CopyState::new(self.source.database, &self.source.store_id);
+        self.disk.create_dir(&self.work.join(layout::TOOLS))?;
+        state.write(&**self.disk, self.work)?;
+        self.disk.sync_dir(self.work)?;
+        let inbox = Arc::new(Inbox::new(self.disk.clone(), self.work, self.progress.clone())?);
+        let _closing = inbox.close_at_end();
+        let began = self.files_started();
+        let prepared = match self.prepare(&mut client, &inbox).await {
+            Ok(prepared) => prepared,
+            Err(error) => {
+                self.files_finished(began);
+                return Err(error);
+            }
+        };
+        let seal = Seal::new(prepared.checkpoint, prepared.names.clone(), inbox.complete_unasked());
+        let recorder = Recorder::start(self, &inbox, state, Some(seal));
+        let copy = async {
+            let fetched = self.fetch(client, &prepared, &inbox, &recorder).await;
+            self.files_finished(began);
+            let (highest, client) = fetched?;
+            let neostore = self.neostore(&inbox)?;
+            let range = Range::after_copy(prepared.checkpoint, highest)?;
+            let first_log_version = neostore.log_version()?;
+            let writer = LogWriter::create(
+                self.disk.clone(),
+                self.work,
+                first_log_version,
+                self.source.store_id,
+                range.first.previous(),
+                self.settings.rotation_size,
+            )?;
+            let log = Log::new(writer, range.first);
+            self.pull(client, log, End { inbox: &inbox, neostore, first_log_version, range }).await
+        };
+        let copy = copy.await;
+        self.finish(copy, recorder).await
+    }
+
+    async fn prepare(&self, client: &mut Client, inbox: &Arc<Inbox>) -> Result<Prepared, BackupError> {
+        let mut unasked = Unasked { receiver: inbox.unasked(), progress: self.progress.clone(), told: false };
+        let Source { database, store_id, .. } = *self.source;
+        Ok(client.prepare_store_copy(database, store_id, &mut unasked).await?)
+    }
+
+    /// Fetches what is listed.
+    pub(super) async fn fetch(
+        &self,
+        client: Client,
+        prepared: &Prepared,
+        inbox: &Arc<Inbox>,
+        recorder: &Recorder,
+    ) -> Result<(TransactionId, Option<Client>), BackupError> {
+        store_files::fetch(
+            client,
+            self.source,
+            prepared,
+            inbox,
+            recorder,
+            self.progress,
+            self.settings.retries,
+        )
+        .await
+    }
+
+    /// Tells that files come.
+    pub(super) fn files_started(&self) -> Instant {
+        self.progress.report(&Event::StoreFilesStarted);
+        Instant::now()
+    }
+
+    /// Tells that no more files come.
+    pub(super) fn files_finished(&self, began: Instant) {
+        self.progress.report(&Event::StoreFilesFinished { took: began.elapsed() });
+    }
+
+    /// The metadata store that came as the last file.
+    pub(super) fn neostore(&self, inbox: &Inbox) -> Result<Neostore, BackupError> {
+        if !inbox.has(store_files::LAST) {
+            return Err(BackupError::NoNeostore);
+        }
+        let neostore = Neostore::read(&self.work.join(store_files::LAST))?;
+        let got = neostore.store_id()?;
+        if got == self.source.store_id {
+            Ok(neostore)
+        } else {
+            Err(BackupError::OtherStore { asked: self.source.store_id, got })
+        }
+    }
+
+    /// Pulls what is missing, and forces everything but the word that nothing is missing.
+    pub(super) async fn pull(
+        &self,
+        mut client: Option<Client>,
+        mut log: Log,
+        end: End<'_>,
+    ) -> Result<FullCopy, BackupError> {
+        let End { inbox, mut neostore, first_log_version, range } = end;
+        let patience = self.settings.patience;
+        pull::pull(self.source, &mut client, range.required, &mut log, patience, self.progress).await?;
+        let now = milliseconds_since_epoch();
+        neostore.set(Field::LogVersion, first_log_version.cast_signed());
+        neostore.set(Field::LastClosedLogVersion, first_log_version.cast_signed());
+        neostore.set(Field::LastClosedOffset, LogHeader::SIZE as i64);
+        log.tell(&mut neostore, now);
+        log.sync()?;
+        neostore.write(self.disk)?;
+        inbox.force()?;
+        let checkpoint = checkpoint::FullCopy {
+            checkpoint_log_version: neostore.checkpoint_log_version(),
+            first_log_version,
+            last_committed_before: range.first.previous(),
+            store_id: self.source.store_id,
+            time: now,
+        };
+        checkpoint.write(self.disk, self.work)?;
+        self.disk.sync_dir(self.work)?;
+        let received = Received::new(range.first, range.required);
+        Ok(FullCopy { work: self.work.to_owned(), client, received, bytes: inbox.received() + log.bytes() })
+    }
+
+    /// Ends the recording, and notes a copy that lacks nothing.
+    pub(super) async fn finish(
+        &self,
+        copy: Result<FullCopy, BackupError>,
+        recorder: Recorder,
+    ) -> Result<FullCopy, BackupError> {
+        let copy = match copy {
+            Ok(copy) => copy,
+            Err(error) => {
+                recorder.stop_after_failure().await;
+                return Err(error);
+            }
+        };
+        let mut state = recorder.stop().await;
+        state.received = Some(copy.received);
+        state.write(&**self.disk, self.work)?;
+        Ok(copy)
+    }
+}
+
+/// What the transactions of a copy have to fit.
+pub(super) struct End<'a> {
+    pub inbox: &'a Inbox,
+    pub neostore: Neostore,
+    pub first_log_version: u64,
     pub range: Range,
-    /// Bytes of files and transactions.
-    pub received: u64,
-    /// The version of the protocol.
-    pub protocol: ProtocolVersion,
 }
 
-/// Copies a database into the empty directory `work`. `client` is an open connection.
-pub async fn copy(
-    client: Client,
-    source: &Source,
-    work: &Path,
-    disk: &SharedDisk,
-    settings: CopySettings,
-    progress: &Arc<dyn Progress>,
-) -> Result<FullCopy, BackupError> {
-    let inbox = Arc::new(Inbox::new(disk.clone(), work, progress.clone())?);
-    let _closing = inbox.close_at_end();
-    let began = Instant::now();
-    let protocol = client.version();
-    progress.report(&Event::StoreFilesStarted);
-    let files = store_files(client, source, &inbox, settings.retries, progress).await;
-    progress.report(&Event::StoreFilesFinished { took: began.elapsed() });
-    let (range, mut client) = files?;
-
-    let mut neostore = Neostore::read(&work.join("neostore"))?;
-    if neostore.store_id()? != source.store_id {
-        return Err(BackupError::OtherStore { asked: source.store_id, got: neostore.store_id()? });
-    }
-    let first_log_version = neostore.log_version()?;
-    let before = range.first.previous();
-    let writer = LogWriter::create(
-        disk.clone(),
-        work,
-        first_log_version,
-        source.store_id,
-        before,
-        settings.rotation_size,
-    )?;
-    let mut log = Log::new(writer, range.first);
-    pull::pull(source, &mut client, range, &mut log, settings.patience, progress).await?;
-
-    let now = milliseconds_since_epoch();
-    complete(&mut neostore, &log, first_log_version, now);
-    log.sync()?;
-    neostore.write(disk)?;
-    inbox.force()?;
-    let checkpoint = checkpoint::FullCopy {
-        checkpoint_log_version: neostore.checkpoint_log_version(),
-        first_log_version,
-        last_committed_before: before,
-        store_id: source.store_id,
-        time: now,
-    };
-    checkpoint.write(disk, work)?;
-    disk.sync_dir(work)?;
-    let received = inbox.received() + log.received();
-    Ok(FullCopy { work: work.to_owned(), client, range, received, protocol })
-}
-
-/// Sets the fields that point into the log. Recovery sets them again. Specification: protocol 7.8.
-fn complete(neostore: &mut Neostore, log: &Log, first_log_version: u64, now: i64) {
-    let mut position = LogPosition { log_version: first_log_version, offset: LogHeader::SIZE as u64 };
-    if let Some((last, start)) = log.last_with_start() {
-        position = start;
-        neostore.set(Field::LastTransactionId, last.0);
-        neostore.set(Field::LastTransactionChecksum, 0);
-        neostore.set(Field::LastTransactionTime, now);
-    }
-    neostore.set(Field::LogVersion, log.log_version().cast_signed());
-    neostore.set(Field::LastClosedLogVersion, position.log_version.cast_signed());
-    neostore.set(Field::LastClosedOffset, position.offset.cast_signed());
-}
-
-fn milliseconds_since_epoch() -> i64 {
+pub(super) fn milliseconds_since_epoch() -> i64 {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Receives all files. Returns the transactions that must follow.
-async fn store_files(
-    mut client: Client,
-    source: &Source,
-    inbox: &Arc<Inbox>,
-    retries: Retries,
-    progress: &Arc<dyn Progress>,
-) -> Result<(Range, Option<Client>), BackupError> {
-    let mut unasked = Unasked { receiver: inbox.unasked(), progress: progress.clone(), told: false };
-    let prepared = client.prepare_store_copy(source.database, source.store_id, &mut unasked).await?;
-    let (highest, client) = store_files::fetch(client, source, &prepared, inbox, progress, retries).await?;
-    if !inbox.has("neostore") {
-        return Err(BackupError::NoNeostore);
-    }
-    Ok((Range::after_copy(prepared.checkpoint, highest)?, client))
 }
 
 /// Takes the files that come unasked, and says once that the server is at its checkpoint: a long silence there is no

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 use std::thread::JoinHandle;
 
 use super::BackupError;
+use super::copy_state::Content;
 use super::path::StorePath;
 use super::progress::{Event, Progress};
 use crate::catchup::{FileSink, SinkError};
@@ -36,6 +37,8 @@ struct Held {
     files: HashMap<StorePath, Option<String>>,
     /// Directories below the copy, made by it: nothing else was there.
     directories: BTreeSet<String>,
+    /// Files that came unasked and are complete.
+    unasked: Vec<Content>,
 }
 
 impl Inbox {
@@ -57,14 +60,35 @@ impl Inbox {
         })
     }
 
+    /// Goes on with a directory that holds some files already, with the names that they were asked for by.
+    pub fn resume(
+        disk: SharedDisk,
+        directory: &Path,
+        progress: Arc<dyn Progress>,
+        held: impl IntoIterator<Item = (StorePath, Option<String>)>,
+    ) -> Result<Self, DiskError> {
+        let inbox = Self::new(disk, directory, progress)?;
+        for (path, wanted) in held {
+            let mut held = inbox.held();
+            held.directories.extend(path.directories().map(str::to_owned));
+            held.files.insert(path, wanted);
+        }
+        Ok(inbox)
+    }
+
     /// A sink for the files that come unasked, each once.
     pub fn unasked(self: &Arc<Self>) -> FileReceiver {
-        FileReceiver { inbox: self.clone(), wanted: None, current: None }
+        FileReceiver { inbox: self.clone(), wanted: None, current: None, complete: None }
     }
 
     /// A sink for one file that is asked for by name. A second one for the same name replaces what came before.
     pub fn asked(self: &Arc<Self>, name: &str) -> FileReceiver {
-        FileReceiver { inbox: self.clone(), wanted: Some(name.to_owned()), current: None }
+        FileReceiver { inbox: self.clone(), wanted: Some(name.to_owned()), current: None, complete: None }
+    }
+
+    /// The files that came unasked and are complete.
+    pub fn complete_unasked(&self) -> Vec<Content> {
+        self.held().unasked.clone()
     }
 
     /// Bytes received, repeated files included.
@@ -82,10 +106,25 @@ impl Inbox {
         self.held().files.keys().any(|held| held.as_str() == path)
     }
 
-    /// Waits until every file is on the medium, then forces the directories, the deepest first.
+    /// Waits until every file is on the medium, then forces the directories.
     pub fn force(&self) -> Result<(), DiskError> {
         self.forcer.finish()?;
-        for directory in self.held().directories.iter().rev() {
+        self.force_directories()
+    }
+
+    /// The same for the files that are complete now, while others arrive. `false`: one of them could not be forced,
+    /// which [`Self::force`] will tell.
+    pub fn force_so_far(&self) -> Result<bool, DiskError> {
+        if !self.forcer.catch_up() {
+            return Ok(false);
+        }
+        self.force_directories().map(|()| true)
+    }
+
+    /// Forces the directories, the deepest first.
+    fn force_directories(&self) -> Result<(), DiskError> {
+        let directories = self.held().directories.clone();
+        for directory in directories.iter().rev() {
             self.disk.sync_dir(&self.directory.join(directory))?;
         }
         self.disk.sync_dir(&self.directory)
@@ -119,7 +158,7 @@ impl Inbox {
         let shown = self.directory.join(path.file_name());
         self.progress.report(&Event::StoreFileStarted(shown.clone()));
         let buffer = self.buffers().pop().unwrap_or_default();
-        Ok(Arriving { shown, writer: BlockWriter::new(file, buffer) })
+        Ok(Arriving { path, shown, writer: BlockWriter::new(file, buffer), checksum: 0 })
     }
 
     /// Notes that a file comes, and makes the directories above it.
@@ -161,12 +200,23 @@ pub struct FileReceiver {
     inbox: Arc<Inbox>,
     wanted: Option<String>,
     current: Option<Arriving>,
+    complete: Option<Content>,
+}
+
+impl FileReceiver {
+    /// The file that is complete, if one is.
+    pub fn into_complete(self) -> Option<Content> {
+        self.complete
+    }
 }
 
 struct Arriving {
+    path: StorePath,
     /// The destination directory and the base name: what log lines show.
     shown: PathBuf,
     writer: BlockWriter,
+    /// CRC-32C of what has come.
+    checksum: u32,
 }
 
 impl FileSink for FileReceiver {
@@ -181,15 +231,21 @@ impl FileSink for FileReceiver {
         let _step = self.inbox.step()?;
         let Some(arriving) = &mut self.current else { return Ok(()) };
         self.inbox.received.fetch_add(data.len() as u64, Ordering::Relaxed);
+        arriving.checksum = crc32c::crc32c_append(arriving.checksum, data);
         arriving.writer.write(data, &self.inbox.room).map_err(SinkError::new)
     }
 
     fn finish(&mut self) -> Result<(), SinkError> {
         let _step = self.inbox.step()?;
-        let Some(Arriving { shown, writer }) = self.current.take() else { return Ok(()) };
+        let Some(Arriving { path, shown, writer, checksum }) = self.current.take() else { return Ok(()) };
+        let complete = Content { path: path.to_string(), size: writer.length(), checksum };
         let (file, buffer) = writer.finish(&self.inbox.room).map_err(SinkError::new)?;
         self.inbox.buffers().push(buffer);
         self.inbox.forcer.give(file).map_err(SinkError::new)?;
+        match self.wanted {
+            Some(_) => self.complete = Some(complete),
+            None => self.inbox.held().unasked.push(complete),
+        }
         self.inbox.progress.report(&Event::StoreFileFinished(shown));
         Ok(())
     }
@@ -197,8 +253,29 @@ impl FileSink for FileReceiver {
 
 /// A thread that forces files while others arrive.
 struct Forcer {
-    files: Mutex<Option<SyncSender<Box<dyn DiskFile>>>>,
+    files: Mutex<Option<SyncSender<Waiting>>>,
     thread: Mutex<Option<JoinHandle<Result<(), DiskError>>>>,
+}
+
+/// What a [`Forcer`] comes across.
+enum Waiting {
+    /// A file to be forced.
+    File(Box<dyn DiskFile>),
+    /// Someone wants to know that everything before is forced.
+    Mark(SyncSender<()>),
+}
+
+impl Waiting {
+    fn serve(self) -> Result<(), DiskError> {
+        match self {
+            Self::File(file) => file.sync(),
+            Self::Mark(reached) => {
+                // Whoever asked may have gone.
+                let _ = reached.send(());
+                Ok(())
+            }
+        }
+    }
 }
 
 impl Forcer {
@@ -206,27 +283,38 @@ impl Forcer {
     const WAITING: usize = 16;
 
     fn start() -> std::io::Result<Self> {
-        let (files, waiting) = sync_channel::<Box<dyn DiskFile>>(Self::WAITING);
+        let (files, waiting) = sync_channel::<Waiting>(Self::WAITING);
         let thread = std::thread::Builder::new()
             .name("force".to_owned())
-            .spawn(move || waiting.into_iter().try_for_each(|file| file.sync()))?;
+            .spawn(move || waiting.into_iter().try_for_each(Waiting::serve))?;
         Ok(Self { files: Mutex::new(Some(files)), thread: Mutex::new(Some(thread)) })
     }
 
     /// Hands over a file. The error may be that of an earlier one.
     fn give(&self, file: Box<dyn DiskFile>) -> Result<(), DiskError> {
-        let files = self.files.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let refused = match files {
-            Some(files) => match files.send(file) {
+        let refused = match self.sender() {
+            Some(files) => match files.send(Waiting::File(file)) {
                 Ok(()) => return Ok(()),
-                Err(SendError(file)) => file,
+                Err(SendError(refused)) => refused,
             },
-            None => file,
+            None => Waiting::File(file),
         };
         // The thread takes no more: it has met an error, which may have been told to another connection already. No
         // file may pass for forced because of that.
         self.finish()?;
-        refused.sync()
+        refused.serve()
+    }
+
+    /// Waits until all files that were given so far are forced. `false`: one could not be, and the error stays for
+    /// those who gave files.
+    fn catch_up(&self) -> bool {
+        let (mark, reached) = sync_channel(1);
+        let sent = self.sender().is_some_and(|files| files.send(Waiting::Mark(mark)).is_ok());
+        sent && reached.recv().is_ok()
+    }
+
+    fn sender(&self) -> Option<SyncSender<Waiting>> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until all files are forced.
@@ -296,8 +384,12 @@ mod tests {
             (Some("neostore.nodestore.db"), "neostore"),
             (Some("neostore"), "elsewhere/neostore"),
         ] {
-            let mut receiver =
-                FileReceiver { inbox: inbox.clone(), wanted: wanted.map(str::to_owned), current: None };
+            let mut receiver = FileReceiver {
+                inbox: inbox.clone(),
+                wanted: wanted.map(str::to_owned),
+                current: None,
+                complete: None,
+            };
             let error = receive(&mut receiver, path, b"bad").unwrap_err();
             assert!(error.contains("the server"), "{error}");
         }

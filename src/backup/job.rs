@@ -6,19 +6,27 @@ use std::time::Instant;
 
 use time::OffsetDateTime;
 
-use super::BackupError;
-use super::full::{self, CopySettings, FullCopy};
+use super::changing::Changing;
+use super::copy_state::{CopyState, Received};
+use super::full::{CopySettings, Copying};
+use super::incremental::{self, Point};
 use super::manifest::{Facts, Kind, Manifest, Origin};
+use super::plan::{self, Plan};
 use super::progress::{Event, Progress};
 use super::recover::{RecoverySettings, Stage};
+use super::resume::Unfinished;
 use super::selection::Selection;
 use super::source::Source;
 use super::stop::Stop;
-use super::target::{Existing, Switched, Target};
+use super::target::{Existing, LeftContent, Leftover, Switched, Target};
+use super::{BackupError, story};
 use crate::catchup::message::MetadataKind;
-use crate::catchup::{Client, Dialer};
-use crate::io::disk::{DiskError, SharedDisk};
-use crate::store::{layout, tools};
+use crate::catchup::{CatchupError, Client, Dialer};
+use crate::io::disk::{Disk, DiskError, SharedDisk};
+use crate::recovery;
+use crate::store::id::TransactionId;
+use crate::store::layout::{self, DatabaseLayout};
+use crate::store::tools;
 
 /// What is asked for, the same for all databases of a command.
 #[derive(Clone)]
@@ -27,16 +35,20 @@ pub struct Job {
     pub disk: SharedDisk,
     /// Real path of the directory that holds the backups.
     pub backup_dir: PathBuf,
-    /// Where the databases are.
-    pub server: Dialer,
+    /// Where the databases are: the first server that has one is taken.
+    pub servers: Vec<Dialer>,
     /// How a copy is made.
     pub settings: CopySettings,
-    /// How the copy is recovered; `None`: its transactions stay unapplied.
+    /// How the backup is recovered; `None`: its transactions stay unapplied.
     pub recovery: Option<RecoverySettings>,
     /// Version of this program, for the manifest.
     pub tool_version: &'static str,
-    /// Whether a full copy may replace a backup that can't be continued.
-    pub fallback_to_full: bool,
+    /// When a full copy may replace a backup that can't be continued.
+    pub fallback: Fallback,
+    /// Whether an unfinished copy is continued, and kept when it fails.
+    pub resume: bool,
+    /// Whether what earlier runs left beside a backup is deleted if it is of no use.
+    pub cleanup: bool,
     /// Which commands to save, if any.
     pub metadata: Option<MetadataKind>,
     /// Hears what happens.
@@ -47,45 +59,101 @@ pub struct Job {
     pub stop: Stop,
 }
 
+/// When a full copy may replace a backup that can't be continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// Never.
+    Never,
+    /// When it helps against the reason.
+    IfItHelps,
+    /// Whatever the reason, as Neo4j's own tool has it.
+    Always,
+}
+
+/// One database in work.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    source: &'a Source,
+    target: &'a Target,
+    started: OffsetDateTime,
+}
+
+/// What a run has brought.
+struct Brought {
+    kind: Kind,
+    /// The first transaction that was asked for, and the one that the logs must reach.
+    first: TransactionId,
+    required: Option<TransactionId>,
+    /// Bytes of files and transactions.
+    bytes: u64,
+}
+
 /// The database whose users and roles are those of all others.
 const SYSTEM: &str = "system";
+
+impl Brought {
+    fn by_copy(received: Received, bytes: u64) -> Self {
+        Self { kind: Kind::Full, first: received.first(), required: received.required(), bytes }
+    }
+}
 
 impl Job {
     /// Backs up one database, `name` as the user or the server wrote it. Returns where the backup is.
     ///
-    /// On error the earlier backup is what it was before, unless the error says that the copy could not be moved.
+    /// On error the earlier backup is what it was before or goes further, unless the error says that the copy could not
+    /// be moved.
     pub fn back_up(&self, name: &str) -> Result<PathBuf, BackupError> {
         let began = Instant::now();
-        let result = self.stages(name);
+        let result = self.stages(name, OffsetDateTime::now_utc());
         self.progress.report(&Event::DatabaseFinished { took: began.elapsed() });
         result
     }
 
     /// The way of the data, from the server to its place.
-    fn stages(&self, name: &str) -> Result<PathBuf, BackupError> {
-        let started = OffsetDateTime::now_utc();
+    fn stages(&self, name: &str, started: OffsetDateTime) -> Result<PathBuf, BackupError> {
         let (source, client) = self.identify(name)?;
         let directory = directory_name(name)?;
         let target = Target::lock(self.disk.clone(), &self.backup_dir, &directory)?;
-        self.plan(&source, &target)?;
-        let work = target.create_work()?;
-        let copy = self.fetch(&source, client, &target, &work).and_then(|copy| {
-            self.recover(&copy)?;
-            self.complete(&source, &copy, started)?;
-            Ok(copy)
-        });
-        let copy = copy.inspect_err(|error| self.give_up(&target, &work, error))?;
-        self.publish(&source, &target, &copy)?;
+        let unfinished = self.tidy(&source, &target)?;
+        let run = Run { source: &source, target: &target, started };
+        let planned =
+            plan::decide(&source, &target).or_else(|error| self.fall_back(error).map(Plan::Replace))?;
+        match planned {
+            Plan::First => self.copy(&run, Some(client), unfinished)?,
+            Plan::Replace(reason) => {
+                self.announce(&self.fall_back(reason)?, &target)?;
+                self.copy(&run, Some(client), unfinished)?;
+            }
+            Plan::Continue(point) => match self.update(&run, client, &point) {
+                Ok(()) => self.pass_over(unfinished, &target),
+                Err(error) => {
+                    self.announce(&self.fall_back(error)?, &target)?;
+                    self.copy(&run, None, unfinished)?;
+                }
+            },
+        }
         Ok(target.location().to_owned())
     }
 
-    /// Asks the server for the ids. Nothing local is touched before they are known.
+    /// Asks a server for the ids. Nothing local is touched before they are known.
     fn identify(&self, name: &str) -> Result<(Source, Client), BackupError> {
-        self.block_on(async { Ok(Source::identify(&self.server, name).await?) })
+        let identified =
+            Source::identify(&self.servers, name, |server, error| self.passed_over(server, error));
+        let (source, client) = self.block_on(identified)?;
+        if self.servers.len() > 1 {
+            let text = format!("Database '{name}' is read from {}", source.dialer);
+            self.progress.report(&Event::Notice(text));
+        }
+        Ok((source, client))
     }
 
-    /// Looks at what is there, and decides whether a full copy may take its place.
-    fn plan(&self, source: &Source, target: &Target) -> Result<(), BackupError> {
+    pub(super) fn passed_over(&self, server: &Dialer, error: &CatchupError) {
+        self.warn(format!("{server} is passed over, the next server is tried: {}", story(error)));
+    }
+
+    /// Completes the switch of an interrupted run, and names or deletes what others left. Returns the copy that can be
+    /// continued if a full one is needed.
+    fn tidy(&self, source: &Source, target: &Target) -> Result<Option<Leftover>, BackupError> {
         if let Some(from) = target.finish_switch(source.database)? {
             self.warn(format!(
                 "The finished copy '{}' of an interrupted run has been moved to '{}'",
@@ -93,108 +161,300 @@ impl Job {
                 target.location().display()
             ));
         }
+        target.remove_empty()?;
+        let mut newest = None;
         for left in target.leftovers()? {
-            let state =
-                if left.finished { "a finished copy that is not in use" } else { "an unfinished copy" };
-            self.warn(format!("'{}' was left by an earlier run: {state}, delete it", left.path.display()));
+            match &left.content {
+                LeftContent::Unfinished(state)
+                    if state.is_resumable() && state.is_of(source.database, &source.store_id) =>
+                {
+                    if let Some(older) = newest.replace(left) {
+                        self.sort_out(&older, target);
+                    }
+                }
+                _ => self.sort_out(&left, target),
+            }
         }
-        let reason = match target.existing()? {
-            Existing::Nothing => return Ok(()),
-            Existing::Foreign => BackupError::ForeignContent(target.location().to_owned()),
-            Existing::Backup { store_id, .. } if store_id != Some(source.store_id) => {
-                BackupError::StoreIdDiffers
-            }
-            Existing::Backup { database_id: Some(local), .. } if local != source.database => {
-                BackupError::DatabaseIdDiffers { local, remote: source.database }
-            }
-            Existing::Backup { size, .. } => {
-                self.estimate(target, size)?;
-                BackupError::NoIncremental(target.location().to_owned())
-            }
+        Ok(newest)
+    }
+
+    /// Names what is of no use, or deletes it if that is wished.
+    fn sort_out(&self, left: &Leftover, target: &Target) {
+        let path = left.path.display();
+        let content = match left.content {
+            LeftContent::Finished => "a finished copy that is not in use",
+            LeftContent::Unfinished(_) | LeftContent::Unknown => "an unfinished copy",
         };
-        if !self.fallback_to_full {
-            return Err(reason);
-        }
-        self.warn(format!("A full copy is made: {reason}"));
-        Ok(())
-    }
-
-    /// A copy takes about as much room as the last one.
-    fn estimate(&self, target: &Target, size: u64) -> Result<(), DiskError> {
-        let available = self.disk.available(target.parent())?;
-        if available < size {
+        if !self.cleanup {
             self.warn(format!(
-                "The backup at '{}' takes {size} bytes, and {available} are free for the copy beside it: it will \
-                 probably not fit",
-                target.location().display()
+                "'{path}' was left by an earlier run: {content}, delete it (--cleanup does that)"
             ));
+            return;
+        }
+        match target.discard(&left.path) {
+            Ok(()) => {
+                self.warn(format!("'{path}' was left by an earlier run: {content}, which has been deleted"));
+            }
+            Err(error) => self.warn(format!(
+                "'{path}' was left by an earlier run: {content}, delete it, which this run could not: {error}"
+            )),
+        }
+    }
+
+    /// An unfinished copy that was not needed.
+    fn pass_over(&self, unfinished: Option<Leftover>, target: &Target) {
+        if let Some(left) = unfinished {
+            self.sort_out(&left, target);
+        }
+    }
+
+    /// The error, if a full copy may be the answer to it.
+    fn fall_back(&self, error: BackupError) -> Result<BackupError, BackupError> {
+        let allowed = match self.fallback {
+            Fallback::Never => false,
+            Fallback::IfItHelps => plan::is_cured_by_full_copy(&error),
+            // Somebody else at work, or the user, is no failure.
+            Fallback::Always => !matches!(
+                error,
+                BackupError::Interrupted(_) | BackupError::AnotherRun { .. } | BackupError::InUse { .. }
+            ),
+        };
+        if allowed { Ok(error) } else { Err(error) }
+    }
+
+    /// Says that a full copy takes the place of a backup, and why. It takes about as much room as the last one.
+    fn announce(&self, reason: &BackupError, target: &Target) -> Result<(), BackupError> {
+        self.warn(format!("A full copy is made: {}", story(reason)));
+        if let Existing::Backup { size, .. } = target.existing()? {
+            let available = self.disk.available(target.parent())?;
+            if available < size {
+                self.warn(format!(
+                    "The backup at '{}' takes {size} bytes, and {available} are free for the copy beside it: it will \
+                     probably not fit",
+                    target.location().display()
+                ));
+            }
         }
         Ok(())
     }
 
-    /// Copies the database, and adds the commands that create users and roles.
-    fn fetch(
-        &self,
-        source: &Source,
-        client: Client,
-        target: &Target,
-        work: &Path,
-    ) -> Result<FullCopy, BackupError> {
-        let copy = full::copy(client, source, work, &self.disk, self.settings, &self.progress);
-        let mut copy = self.block_on(copy)?;
-        let script = self.metadata_script(source, &mut copy, target)?;
-        let folder = work.join(layout::TOOLS);
-        self.disk.create_dir(&folder)?;
-        if let Some(script) = script {
-            tools::write_metadata_script(&*self.disk, work, &script)?;
+    /// Brings the backup up to date where it is.
+    fn update(&self, run: &Run<'_>, client: Client, point: &Point) -> Result<(), BackupError> {
+        let Run { source, target, .. } = *run;
+        let location = target.location();
+        let changing = Arc::new(Changing::of(target, &self.disk)?);
+        let begin = {
+            let changing = changing.clone();
+            Box::new(move || changing.begin())
+        };
+        let disk = changing.disk();
+        let pulled = incremental::pull(client, source, point, &disk, self.settings, &self.progress, begin);
+        let mut pulled = self.block_on(pulled)?;
+        let script = self.metadata_script(source, &mut pulled.client, target)?;
+        if let Some(script) = script.filter(|script| !is_kept(location, script)) {
+            changing.begin()?;
+            write_tool(&disk, location, |disk| tools::write_metadata_script(disk, location, &script))?;
         }
-        self.disk.sync_dir(&folder)?;
-        self.disk.sync_dir(work)?;
-        Ok(copy)
+        if tools::read_database_id(location).is_none() {
+            changing.begin()?;
+            write_tool(&disk, location, |disk| tools::write_database_id(disk, location, source.database))?;
+        }
+        if self.recovery.is_some() && recovery::reason(&DatabaseLayout::flat(location))?.is_some() {
+            changing.begin()?;
+        }
+        self.recover(disk, location, changing.required())?;
+        let earlier = changing.facts();
+        let first = earlier.map(|facts| TransactionId(facts.first_transaction));
+        let brought = Brought {
+            kind: Kind::Incremental,
+            first: first.unwrap_or(point.last().next()),
+            required: changing.required(),
+            bytes: pulled.bytes,
+        };
+        let unchanged = pulled.transactions.is_none() && earlier.is_some_and(|facts| facts.recovered);
+        let recovered = self.recovery.is_some() || unchanged;
+        changing.end(&self.origin(run, &brought)?, recovered, threads(), &self.stop)
     }
 
-    /// Applies the transactions of the copy to its store files.
-    fn recover(&self, copy: &FullCopy) -> Result<(), BackupError> {
+    /// Applies the transactions of a backup to its store files, if that is wanted and needed.
+    fn recover(
+        &self,
+        disk: SharedDisk,
+        directory: &Path,
+        required: Option<TransactionId>,
+    ) -> Result<(), BackupError> {
         let Some(settings) = self.recovery else { return Ok(()) };
         let stage = Stage {
-            disk: self.disk.clone(),
+            disk,
             settings,
             progress: self.progress.clone(),
             runtime: self.runtime.clone(),
             stop: self.stop.clone(),
         };
-        stage.recover(&copy.work, copy.range.required).map(drop)
+        stage.recover(directory, required).map(drop)
     }
 
-    /// Writes what makes a copy a finished backup: the manifest, and last the id file.
-    fn complete(&self, source: &Source, copy: &FullCopy, started: OffsetDateTime) -> Result<(), BackupError> {
-        let origin = Origin {
+    fn origin(&self, run: &Run<'_>, brought: &Brought) -> Result<Origin, BackupError> {
+        let source = run.source;
+        Ok(Origin {
             database: directory_name(&source.name)?,
             database_id: source.database,
             store_id: source.store_id,
             server: source.dialer.to_string(),
-            protocol: copy.protocol.to_string(),
+            protocol: source.protocol.to_string(),
             tool_version: self.tool_version,
-            kind: Kind::Full,
-            first_transaction: copy.range.first,
-            required_transaction: copy.range.required,
-            started,
-            bytes_received: copy.received,
-        };
-        let work = &copy.work;
-        let threads = std::thread::available_parallelism().map_or(1, Into::into);
-        tools::write_database_id(&*self.disk, work, source.database)?;
-        let facts = Facts::of(work, &origin, self.recovery.is_some())?;
-        Manifest::of(work, facts, threads, &self.stop)?.write(&*self.disk, work)?;
-        Ok(())
+            kind: brought.kind,
+            first_transaction: brought.first,
+            required_transaction: brought.required,
+            started: run.started,
+            bytes_received: brought.bytes,
+        })
     }
 
-    /// The script for the new copy: a new one if it was asked for and can be had, else that of the backup which the copy
-    /// replaces.
+    /// Makes a full copy, or completes one, and puts it at the place of the backup.
+    fn copy(
+        &self,
+        run: &Run<'_>,
+        mut client: Option<Client>,
+        unfinished: Option<Leftover>,
+    ) -> Result<(), BackupError> {
+        if let Some(left) = unfinished {
+            if self.resume {
+                let finished = self.continue_copy(run, client.take(), &left);
+                match self.or_discard(run.target, &left.path, finished) {
+                    Err(reason @ BackupError::NotResumable { .. }) => {
+                        self.warn(format!("{reason}; a new copy is made"));
+                    }
+                    result => return result,
+                }
+            }
+            self.sort_out(&left, run.target);
+        }
+        let work = run.target.create_work()?;
+        let finished = self.new_copy(run, client, &work);
+        self.or_discard(run.target, &work, finished)
+    }
+
+    fn new_copy(&self, run: &Run<'_>, client: Option<Client>, work: &Path) -> Result<(), BackupError> {
+        let copying = self.copying(run.source, work);
+        let copy = self.block_on(async {
+            let client = run.source.open(client).await?;
+            copying.start(client).await
+        })?;
+        self.complete(run, work, copy.client, &Brought::by_copy(copy.received, copy.bytes))
+    }
+
+    /// Goes on with a copy where it was left: with its files, or with the transactions behind it.
+    fn continue_copy(
+        &self,
+        run: &Run<'_>,
+        client: Option<Client>,
+        left: &Leftover,
+    ) -> Result<(), BackupError> {
+        let LeftContent::Unfinished(state) = &left.content else { return Ok(()) };
+        let (work, source) = (&left.path, run.source);
+        let Some(received) = state.received else {
+            let unfinished = Unfinished::examine(work, (**state).clone())?;
+            let text = format!(
+                "The unfinished copy '{}' is continued, {} files of it are complete",
+                work.display(),
+                unfinished.kept()
+            );
+            self.progress.report(&Event::Notice(text));
+            let copying = self.copying(source, work);
+            let copy = self.block_on(async {
+                let client = source.open(client).await?;
+                copying.resume(client, unfinished).await
+            })?;
+            return self.complete(run, work, copy.client, &Brought::by_copy(copy.received, copy.bytes));
+        };
+        let useless = |error: BackupError| {
+            if plan::is_cured_by_full_copy(&error) {
+                BackupError::NotResumable { work: work.clone(), reason: story(&error) }
+            } else {
+                error
+            }
+        };
+        let point = Point::find(work).map_err(useless)?;
+        let text = format!(
+            "The copy '{}' is complete up to transaction {}, and is continued",
+            work.display(),
+            point.last()
+        );
+        self.progress.report(&Event::Notice(text));
+        let pulled = self.block_on(async {
+            let client = source.open(client).await?;
+            let begin = Box::new(|| Ok(()));
+            incremental::pull(client, source, &point, &self.disk, self.settings, &self.progress, begin).await
+        });
+        let pulled = pulled.map_err(useless)?;
+        self.complete(run, work, pulled.client, &Brought::by_copy(received, pulled.bytes))
+    }
+
+    fn copying<'a>(&'a self, source: &'a Source, work: &'a Path) -> Copying<'a> {
+        Copying {
+            source,
+            work,
+            disk: &self.disk,
+            settings: self.settings,
+            resumable: self.resume,
+            progress: &self.progress,
+        }
+    }
+
+    /// Makes a backup of a copy and puts it at its place. That it is an unfinished one is taken back at the end, after
+    /// everything is on the medium.
+    fn complete(
+        &self,
+        run: &Run<'_>,
+        work: &Path,
+        mut client: Option<Client>,
+        brought: &Brought,
+    ) -> Result<(), BackupError> {
+        let Run { source, target, .. } = *run;
+        if let Some(script) = self.metadata_script(source, &mut client, target)? {
+            write_tool(&self.disk, work, |disk| tools::write_metadata_script(disk, work, &script))?;
+        }
+        self.recover(self.disk.clone(), work, brought.required)?;
+        write_tool(&self.disk, work, |disk| tools::write_database_id(disk, work, source.database))?;
+        let facts = Facts::of(work, &self.origin(run, brought)?, self.recovery.is_some())?;
+        Manifest::of(work, facts, threads(), &self.stop)?.write(&*self.disk, work)?;
+        CopyState::remove(&*self.disk, work)?;
+        self.publish(source, target, work)
+    }
+
+    /// After a failure the copy stays if the next run can go on with it, else it is deleted.
+    fn or_discard<T>(
+        &self,
+        target: &Target,
+        work: &Path,
+        result: Result<T, BackupError>,
+    ) -> Result<T, BackupError> {
+        let Err(error) = &result else { return result };
+        if matches!(error, BackupError::Switch { .. } | BackupError::NotResumable { .. }) {
+            return result;
+        }
+        let state = CopyState::read(work);
+        if self.resume
+            && error.leaves_copy_usable()
+            && matches!(state, Ok(Some(state)) if state.is_resumable())
+        {
+            self.warn(format!(
+                "The unfinished copy '{}' stays, the next run can continue it",
+                work.display()
+            ));
+        } else {
+            self.discard(target, work);
+        }
+        result
+    }
+
+    /// The script for the backup: a new one if it was asked for and can be had; for a new copy else that of the backup
+    /// which the copy replaces.
     fn metadata_script(
         &self,
         source: &Source,
-        copy: &mut FullCopy,
+        client: &mut Option<Client>,
         target: &Target,
     ) -> Result<Option<Vec<u8>>, BackupError> {
         let earlier = match target.existing()? {
@@ -209,10 +469,7 @@ impl Job {
             return Ok(earlier);
         }
         let commands = self.block_on(async {
-            let mut client = match copy.client.take() {
-                Some(client) => client,
-                None => source.dialer.connect().await?,
-            };
+            let mut client = source.open(client.take()).await?;
             Ok(client.metadata(&source.name, kind).await?)
         });
         match commands {
@@ -227,9 +484,9 @@ impl Job {
     }
 
     /// Puts the copy at its place.
-    fn publish(&self, source: &Source, target: &Target, copy: &FullCopy) -> Result<(), BackupError> {
-        let switched = target.switch(&copy.work, &source.store_id).map_err(|error| BackupError::Switch {
-            work: copy.work.clone(),
+    fn publish(&self, source: &Source, target: &Target, work: &Path) -> Result<(), BackupError> {
+        let switched = target.switch(work, &source.store_id).map_err(|error| BackupError::Switch {
+            work: work.to_owned(),
             location: target.location().to_owned(),
             source: Box::new(error),
         })?;
@@ -250,13 +507,7 @@ impl Job {
         Ok(())
     }
 
-    /// A failed copy is of no use to anybody. One that a signal has ended stays: deleting it may take longer than
-    /// whoever sent the signal waits.
-    fn give_up(&self, target: &Target, work: &Path, error: &BackupError) {
-        if let BackupError::Interrupted(_) = error {
-            self.warn(format!("The unfinished copy stays at '{}'", work.display()));
-            return;
-        }
+    fn discard(&self, target: &Target, work: &Path) {
         if let Err(error) = target.discard(work) {
             self.warn(format!(
                 "The unfinished copy '{}' could not be deleted, delete it: {error}",
@@ -282,6 +533,31 @@ impl Job {
     pub(super) fn warn(&self, text: String) {
         self.progress.report(&Event::Warning(text));
     }
+}
+
+/// Threads for checksums.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// Writes a file of the folder `tools` of a backup, which is made if it is missing.
+fn write_tool(
+    disk: &SharedDisk,
+    backup: &Path,
+    write: impl FnOnce(&dyn Disk) -> Result<(), DiskError>,
+) -> Result<(), DiskError> {
+    let folder = backup.join(layout::TOOLS);
+    if !folder.is_dir() {
+        disk.create_dir(&folder)?;
+        disk.sync_dir(backup)?;
+    }
+    write(&**disk)?;
+    disk.sync_dir(&folder)
+}
+
+/// Whether a backup has this script of commands.
+fn is_kept(backup: &Path, script: &[u8]) -> bool {
+    tools::read_metadata_script(backup).is_ok_and(|kept| kept.as_deref() == Some(script))
 }
 
 /// The name of a database's directory. Names come from servers, too.

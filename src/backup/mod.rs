@@ -6,6 +6,7 @@
 //! | [`job`] | the whole of one database's backup on one screen |
 //! | [`selection`] | a name, or a pattern over the server's databases |
 //! | [`source`] | which server, and the ids of database and store there |
+//! | [`plan`] | whether an earlier backup is continued or replaced, and from which errors a full copy saves |
 //! | [`target`] | the directories below the backup directory, the lock, the switch |
 //! | [`path`] | which file names of a server are accepted |
 //! | [`inbox`] | where the bytes of store files go |
@@ -15,28 +16,43 @@
 //! | [`manifest`] | what a backup is, its files with their checksums, and the comparison with them |
 //! | [`recover`] | the transactions go into the store files of the copy |
 //! | [`prepare_restore`] | the same later, for a backup that was made without it |
+//! | [`incremental`] | new transactions for a backup that is there |
+//! | [`changing`] | a backup and its manifest while files are changed where they are |
+//! | [`copy_state`] | what is known of an unfinished copy, on the medium |
+//! | [`recorder`] | the same while the files arrive |
+//! | [`witness`] | what tells one history of a store from another |
+//! | [`resume`] | an unfinished copy, continued |
 //! | [`progress`] | what a run tells while it works |
 //! | [`stop`] | the wish of a user to end it early |
 
+pub mod changing;
+pub mod copy_state;
 pub mod full;
 pub mod inbox;
+pub mod incremental;
 pub mod job;
 pub mod manifest;
 pub mod path;
+pub mod plan;
 pub mod prepare_restore;
 pub mod progress;
 pub mod pull;
+pub mod recorder;
 pub mod recover;
+pub mod resume;
 pub mod run;
 pub mod selection;
 pub mod source;
 pub mod stop;
 pub mod store_files;
 pub mod target;
+pub mod witness;
 
+use std::error::Error;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use self::copy_state::StateError;
 use self::manifest::ManifestError;
 use self::path::PathError;
 use self::stop::Signal;
@@ -87,9 +103,6 @@ pub enum BackupError {
         /// That of the server.
         remote: DatabaseId,
     },
-    /// This version can't continue the old backup.
-    #[error("this version can not continue the backup at '{}', it can only replace it by a full copy", .0.display())]
-    NoIncremental(PathBuf),
     /// There is nothing at the place of a backup that is to be prepared.
     #[error("Target directory does not exist [{}]", .0.display())]
     NoTarget(PathBuf),
@@ -182,14 +195,18 @@ pub enum BackupError {
     NoProgress {
         /// What is known about the reason, with its separator.
         reason: String,
+        /// Whether the server has the transactions no more.
+        pruned: bool,
     },
     /// The first transaction is not the one that was asked for.
     #[error(
-        "Expected the first received txId to be within the range: LongRange{{from={expected}, to={expected}}} but got: {got}"
+        "Expected the first received txId to be within the range: LongRange{{from={from}, to={to}}} but got: {got}"
     )]
     FirstTransaction {
         /// What was asked for.
-        expected: TransactionId,
+        from: TransactionId,
+        /// The last one that would do as well.
+        to: TransactionId,
         /// What came.
         got: TransactionId,
     },
@@ -218,6 +235,83 @@ pub enum BackupError {
     /// The user ended the run.
     #[error("interrupted by {0}")]
     Interrupted(Signal),
+    /// The server's transaction is not the one that it sent before.
+    #[error(
+        "transaction {transaction} of the server is another one than before: it was set back to an earlier state"
+    )]
+    OtherHistory {
+        /// The transaction.
+        transaction: TransactionId,
+    },
+    /// There is nobody to ask.
+    #[error("no server is given from which a backup could be made")]
+    NoServer,
+    /// The logs of the backup have no checkpoint.
+    #[error("{}: no checkpoint tells from where on the logs of the backup have to be replayed", .0.display())]
+    NoCheckpoint(PathBuf),
+    /// The state of an unfinished copy.
+    #[error(transparent)]
+    State(#[from] StateError),
+    /// An unfinished copy can't be continued.
+    #[error("the unfinished copy '{}' can not be continued: {reason}", work.display())]
+    NotResumable {
+        /// Its directory.
+        work: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl BackupError {
+    /// Whether a copy that failed so can be continued: it was cut off, and what is there is good.
+    fn leaves_copy_usable(&self) -> bool {
+        match self {
+            Self::Catchup(CatchupError::Sink { source, .. }) => {
+                source.downcast_ref::<Self>().is_some_and(Self::leaves_copy_usable)
+            }
+            // A file that the server refuses for good is on no later list.
+            Self::MaximumTimePassed { last, .. } => !matches!(
+                **last,
+                CatchupError::StoreFileRefused { .. }
+                    | CatchupError::ErrorResponse { .. }
+                    | CatchupError::FileBroken { .. }
+            ),
+            Self::Log(error) => matches!(error, LogError::Disk(_)),
+            Self::Neostore(error) => matches!(error, NeostoreError::Disk(_)),
+            // What the files or the logs are wrong about stays wrong.
+            Self::Recovery(_) | Self::Manifest(_) => system_error(self).is_some(),
+            Self::Catchup(_)
+            | Self::Disk(_)
+            | Self::Write(_)
+            | Self::NoProgress { pruned: false, .. }
+            | Self::Ended
+            | Self::Interrupted(_)
+            | Self::State(StateError::Disk(_)) => true,
+            _ => false,
+        }
+    }
+}
+
+/// What the system said, if an error began with that.
+fn system_error<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e std::io::Error> {
+    let mut causes =
+        std::iter::successors(Some(error), |error: &&'e (dyn Error + 'static)| (*error).source());
+    causes.find_map(|cause| cause.downcast_ref())
+}
+
+/// An error with its causes, as far as they say more.
+fn story(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        if !text.contains(cause_text.trim()) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
 }
 
 impl From<ManifestError> for BackupError {

@@ -41,7 +41,9 @@ pub fn prepare(directory: &Path, stage: &Stage) -> Result<Prepared, BackupError>
     let layout = DatabaseLayout::flat(&directory);
     let manifest = Manifest::read(&directory)?;
     let interrupted = manifest.as_ref().is_some_and(|manifest| manifest.backup.state == State::Changing);
-    if recovery::reason(&layout)?.is_none() && !interrupted {
+    let required = manifest.as_ref().and_then(|manifest| manifest.backup.required_transaction);
+    // Logs without a transaction behind the checkpoint need no recovery, but may lack what the files need.
+    if recovery::reason(&layout)?.is_none() && !interrupted && required.is_none() {
         return Ok(Prepared::Nothing);
     }
     let Some(manifest) = manifest else {
@@ -53,9 +55,8 @@ pub fn prepare(directory: &Path, stage: &Stage) -> Result<Prepared, BackupError>
     let known = !interrupted && End::of(&directory).is_ok_and(|end| end.is_that_of(&manifest.backup));
     manifest.begin_change(&*stage.disk, &directory)?;
     let tracked = Arc::new(TrackedDisk::new(stage.disk.clone(), TRACKED));
-    let required = manifest.backup.required_transaction.map(TransactionId);
     let recovering = Stage { disk: tracked.clone(), ..stage.clone() };
-    recovering.recover(&directory, required)?;
+    recovering.recover(&directory, required.map(TransactionId))?;
     let mut facts = manifest.backup.clone();
     facts.recovered(&directory)?;
     let threads = stage.settings.threads;

@@ -94,7 +94,11 @@ impl Stage {
             }
         })?;
         match ended {
-            Ok(outcome) => Ok(outcome?),
+            Ok(Ok(outcome)) => Ok(outcome),
+            // After a signal each step fails.
+            Ok(Err(error)) => {
+                Err(self.stop.requested().map_or_else(|| error.into(), BackupError::Interrupted))
+            }
             Err(_) => match worker.join() {
                 Err(panic) => resume_unwind(panic),
                 Ok(()) => Err(BackupError::Ended),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use super::BackupError;
 use super::job::Job;
 use super::selection::{Pattern, Selection};
+use super::source::first_reachable;
+use crate::catchup::{CatchupError, Dialer};
 use crate::io::disk::DiskError;
 use crate::io::filesystem::{foreign_owner, network_file_system};
 
@@ -39,7 +41,11 @@ pub fn run(job: &Job, selection: &Selection) -> Result<Vec<Outcome>, BackupError
 
 /// Asks for the server's databases.
 fn matching(job: &Job, pattern: &Pattern) -> Result<Vec<String>, BackupError> {
-    let databases = job.block_on(async { Ok(job.server.connect().await?.all_database_ids().await?) })?;
+    let passed_over = |server: &Dialer, error: &CatchupError| job.passed_over(server, error);
+    let databases = job.block_on(async {
+        let mut client = first_reachable(&job.servers, passed_over).await?;
+        Ok(client.all_database_ids().await?)
+    })?;
     let names = pattern.select(databases.into_iter().map(|(name, _)| name).collect());
     if names.is_empty() {
         return Err(BackupError::NoMatch(pattern.as_str().to_owned()));

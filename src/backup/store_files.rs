@@ -15,6 +15,7 @@ use super::BackupError;
 use super::inbox::Inbox;
 use super::path::StorePath;
 use super::progress::{Event, Progress};
+use super::recorder::{Notes, Recorder};
 use super::source::Source;
 use crate::catchup::{CatchupError, Client, Prepared};
 use crate::store::id::TransactionId;
@@ -38,7 +39,7 @@ impl Default for Retries {
 }
 
 /// The metadata store: asked for when everything else is there, so that its contents are the newest.
-const LAST: &str = "neostore";
+pub(super) const LAST: &str = "neostore";
 
 /// Fetches all files of a list, `neostore` last. `client` is an open connection.
 ///
@@ -48,6 +49,7 @@ pub async fn fetch(
     source: &Source,
     prepared: &Prepared,
     inbox: &Arc<Inbox>,
+    recorder: &Recorder,
     progress: &Arc<dyn Progress>,
     retries: Retries,
 ) -> Result<(TransactionId, Option<Client>), BackupError> {
@@ -56,6 +58,7 @@ pub async fn fetch(
         source: source.clone(),
         checkpoint: prepared.checkpoint,
         inbox: inbox.clone(),
+        notes: recorder.notes(),
         progress: progress.clone(),
         retries,
         waiting: Mutex::new(files),
@@ -136,6 +139,7 @@ struct Shared {
     source: Source,
     checkpoint: TransactionId,
     inbox: Arc<Inbox>,
+    notes: Notes,
     progress: Arc<dyn Progress>,
     retries: Retries,
     waiting: Mutex<VecDeque<String>>,
@@ -207,6 +211,11 @@ impl Shared {
         let result = connection.store_file(database, store_id, self.checkpoint, name, &mut sink).await;
         if connection.is_usable() {
             *client = Some(connection);
+        }
+        if let (Ok(checkpointed), Some(content)) = (&result, sink.into_complete())
+            && name != LAST
+        {
+            self.notes.complete(name, content, *checkpointed);
         }
         result
     }

@@ -9,19 +9,21 @@
 //! | `.<name>.lock` | locked by the run that works on `<name>`; never deleted             |
 //!
 //! A full copy always grows beside the backup and takes its place in one step, so that there is no moment without a
-//! backup. The manifest is the last file of a copy to be written, after everything else is on the medium: a directory
-//! that has it is finished. Specification: command line 4.2, 4.7, 4.11.
+//! backup. A copy is finished when it has a manifest, which is written after everything else is on the medium, and has
+//! `tools/copy-state.toml` no more, which is there from its first moment on. Specification: command line 4.2, 4.7, 4.11.
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::BackupError;
+use super::copy_state::{COPY_STATE_FILE, CopyState, StateError};
 use super::manifest::MANIFEST_FILE;
 use crate::io::disk::{DiskError, SharedDisk};
 use crate::io::filesystem::{remove_tree, size_below};
 use crate::io::lock::{FileLock, LockError};
 use crate::store::id::{DatabaseId, StoreId};
-use crate::store::layout::DATABASE_LOCK;
+use crate::store::layout::{self, DATABASE_LOCK};
 use crate::store::neostore::Neostore;
 use crate::store::tools::read_database_id;
 
@@ -38,6 +40,29 @@ pub struct Target {
     _lock: FileLock,
     /// `database_lock` of an existing backup: keeps Neo4j's own tools off.
     database_lock: Option<FileLock>,
+}
+
+/// The lock of a database, taken before the first change of its files and held until this is dropped.
+#[derive(Debug)]
+pub struct DatabaseGuard {
+    disk: SharedDisk,
+    path: PathBuf,
+    taken: Mutex<(bool, Option<FileLock>)>,
+}
+
+impl DatabaseGuard {
+    /// Takes the lock, if that has not been done.
+    pub fn take(&self) -> Result<(), BackupError> {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        if !taken.0 {
+            let lock = self.disk.lock(&self.path).map_err(|error| match error {
+                LockError::Held { path, holder } => BackupError::InUse { path, holder },
+                LockError::Disk(error) => error.into(),
+            })?;
+            *taken = (true, Some(lock));
+        }
+        Ok(())
+    }
 }
 
 /// What lies at the place of the backup.
@@ -63,8 +88,19 @@ pub enum Existing {
 pub struct Leftover {
     /// The directory.
     pub path: PathBuf,
-    /// Whether the copy in it is complete.
-    pub finished: bool,
+    /// What is in it.
+    pub content: LeftContent,
+}
+
+/// What is in a directory that an earlier run left.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LeftContent {
+    /// A complete copy.
+    Finished,
+    /// A part of one, with its state.
+    Unfinished(Box<CopyState>),
+    /// A part of one that nothing is known of.
+    Unknown,
 }
 
 /// Where the old content went when a new copy took its place.
@@ -128,6 +164,13 @@ impl Target {
         }
     }
 
+    /// The same, when the first file is about to be changed.
+    pub fn guard(&self) -> DatabaseGuard {
+        let taken = self.database_lock.is_some();
+        let path = self.location.join(DATABASE_LOCK);
+        DatabaseGuard { disk: self.disk.clone(), path, taken: Mutex::new((taken, None)) }
+    }
+
     /// Directory of the backup and of everything beside it.
     pub fn parent(&self) -> &Path {
         &self.parent
@@ -168,18 +211,36 @@ impl Target {
         Ok(Some(path))
     }
 
-    /// What earlier runs left, this version's and older ones'.
+    /// What earlier runs left, older versions' first, then by their numbers.
     pub fn leftovers(&self) -> Result<Vec<Leftover>, BackupError> {
-        let mut left = self.siblings("tmp")?;
-        left.extend(self.siblings("temp")?);
+        let mut left = self.siblings("temp")?;
         left.sort();
+        let mut newer = self.siblings("tmp")?;
+        newer.sort();
+        left.extend(newer);
         let mut leftovers = Vec::new();
         for (_, path) in left {
             if !is_free(&path)? {
-                leftovers.push(Leftover { finished: is_finished(&path), path });
+                let content = match CopyState::read(&path) {
+                    Ok(Some(state)) => LeftContent::Unfinished(Box::new(state)),
+                    Ok(None) if is_finished(&path) => LeftContent::Finished,
+                    Ok(None) | Err(StateError::Unreadable { .. }) => LeftContent::Unknown,
+                    Err(error) => return Err(error.into()),
+                };
+                leftovers.push(Leftover { path, content });
             }
         }
         Ok(leftovers)
+    }
+
+    /// Deletes the empty directories of copies that were stopped before their first or behind their last file.
+    pub fn remove_empty(&self) -> Result<(), DiskError> {
+        for (_, path) in self.siblings("tmp")? {
+            if path.is_dir() && is_free(&path)? {
+                self.disk.remove_dir(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// Makes the directory of a full copy: the first `.tmp.N` that is free.
@@ -190,6 +251,11 @@ impl Target {
             match std::fs::symlink_metadata(&path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     self.disk.create_dir(&path)?;
+                    if let Err(error) = self.disk.sync_dir(&self.parent) {
+                        // Nothing is in it, so nobody misses it; the error that counts is told.
+                        let _ = self.disk.remove_dir(&path);
+                        return Err(error.into());
+                    }
                     return Ok(path);
                 }
                 _ if is_free(&path)? => return Ok(path),
@@ -198,8 +264,14 @@ impl Target {
         }
     }
 
-    /// Deletes the directory of a copy that failed.
+    /// Deletes the directory of a copy that failed, or of one that is left. What makes it a finished one goes first, so
+    /// that the rest never passes for one, should this be stopped.
     pub fn discard(&self, work: &Path) -> Result<(), DiskError> {
+        let manifest = work.join(MANIFEST_FILE);
+        if manifest.exists() {
+            self.disk.remove_file(&manifest)?;
+            self.disk.sync_dir(&work.join(layout::TOOLS))?;
+        }
         remove_tree(&*self.disk, work)
     }
 
@@ -219,7 +291,7 @@ impl Target {
         // Nobody may begin to use the old backup from here on. It goes away, so the file does no harm there.
         let _database_lock = match &self.database_lock {
             Some(_) => None,
-            None => match self.disk.lock(&self.location.join("database_lock")) {
+            None => match self.disk.lock(&self.location.join(DATABASE_LOCK)) {
                 Err(LockError::Held { path, holder }) => return Err(BackupError::InUse { path, holder }),
                 other => other.ok(),
             },
@@ -242,7 +314,7 @@ impl Target {
 
     /// Deletes or renames what a new backup has replaced. The switch has happened: nothing here makes it fail.
     fn retire(&self, old: &Path, same_store: bool) -> Switched {
-        if same_store && remove_tree(&*self.disk, old).is_ok() {
+        if same_store && self.discard(old).is_ok() {
             return Switched::Clean;
         }
         match self.keep(old) {
@@ -307,7 +379,9 @@ fn is_free(path: &Path) -> Result<bool, DiskError> {
 }
 
 fn is_finished(directory: &Path) -> bool {
-    directory.join("neostore").is_file() && directory.join(MANIFEST_FILE).is_file()
+    directory.join("neostore").is_file()
+        && directory.join(MANIFEST_FILE).is_file()
+        && !directory.join(COPY_STATE_FILE).exists()
 }
 
 #[cfg(test)]
@@ -487,7 +561,8 @@ mod tests {
         assert_eq!(content(target.location()), "newest");
         assert_eq!(target.finish_switch(DATABASE).unwrap(), None, "the place is taken");
         let left = target.leftovers().unwrap();
-        let left: Vec<_> = left.iter().map(|left| (left.path.clone(), left.finished)).collect();
+        let left: Vec<_> =
+            left.iter().map(|left| (left.path.clone(), left.content == LeftContent::Finished)).collect();
         assert_eq!(
             left,
             [(path("neo4j.tmp.0"), true), (path("neo4j.tmp.11"), true), (path("neo4j.tmp.12"), false)]

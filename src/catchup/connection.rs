@@ -11,11 +11,13 @@
 
 use std::fmt;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use super::brake::Brake;
 use super::client::Client;
 use super::error::{CatchupError, MessageName, MessageType, Step};
 use super::frame::Frames;
@@ -42,6 +44,8 @@ pub struct Dialer {
     pub timeouts: Timeouts,
     /// The versions to offer, 3.0 and 4.0 unless changed. Specification: protocol 2.5.
     pub versions: Vec<ProtocolVersion>,
+    /// Holds back what is received, if it must not come too fast.
+    pub brake: Option<Arc<Brake>>,
 }
 
 /// Host and port, as a user writes them.
@@ -61,6 +65,7 @@ impl Dialer {
             tls: None,
             timeouts: Timeouts::default(),
             versions: vec![ProtocolVersion::V3, ProtocolVersion::V4],
+            brake: None,
         }
     }
 
@@ -118,8 +123,8 @@ impl Dialer {
             .await
             .unwrap_or_else(|_| Err(late(Step::Handshake, Hint::None)))?;
         tracing::debug!("Connected to {peer}, version {version} of the backup protocol");
-        let timeouts = self.timeouts;
-        Ok(Client::new(Connection { frames, peer, version, timeouts, usable: true, answered: false }))
+        let (timeouts, brake) = (self.timeouts, self.brake.clone());
+        Ok(Client::new(Connection { frames, peer, version, timeouts, brake, usable: true, answered: false }))
     }
 
     /// Tries all addresses of the host in the resolver's order.
@@ -163,6 +168,7 @@ pub(super) struct Connection {
     peer: Peer,
     version: ProtocolVersion,
     timeouts: Timeouts,
+    brake: Option<Arc<Brake>>,
     /// Whether the last request was answered to its end.
     usable: bool,
     /// Whether a message of the running answer has arrived.
@@ -230,7 +236,14 @@ impl Connection {
             let (since, notice_after) = waiting.get_or_insert_with(|| (Instant::now(), NOTICE_INTERVAL));
             let wake = *since + patience.min(*notice_after);
             match timeout_at(wake, self.frames.fill()).await {
-                Ok(result) => result.map_err(failed)?,
+                Ok(result) => {
+                    let received = result.map_err(failed)?;
+                    if let Some(brake) = &self.brake {
+                        // The server is not waited for here: this time is not its.
+                        brake.hold(received).await;
+                        waiting = None;
+                    }
+                }
                 Err(_) if *notice_after < patience => {
                     notice(*notice_after);
                     *notice_after += NOTICE_INTERVAL;

@@ -95,14 +95,14 @@ impl<S> Frames<S> {
 }
 
 impl<S: AsyncRead + Unpin> Frames<S> {
-    /// Waits for more bytes. Loses nothing if it is cancelled.
-    pub async fn fill(&mut self) -> Result<(), FrameError> {
+    /// Waits for more bytes and returns how many came. Loses nothing if it is cancelled.
+    pub async fn fill(&mut self) -> Result<usize, FrameError> {
         if self.input.capacity() - self.input.len() < LEAST_READ {
             self.input.reserve(READ_SIZE);
         }
         match self.stream.read_buf(&mut self.input).await? {
             0 => Err(FrameError::Closed),
-            _ => Ok(()),
+            count => Ok(count),
         }
     }
 

@@ -6,12 +6,14 @@
 //! | [`frame`] | length-prefixed frames over any stream, with the limits of what is accepted |
 //! | [`message`] | one type per message, decode and encode side by side |
 //! | [`connection`] | dial, TLS, time-outs, one request at a time |
+//! | [`brake`] | a bound on how fast a client receives |
 //! | [`client`] | one method per request |
 //! | [`server`] | the other side of each request, over a [`server::Source`] |
 //!
 //! Nothing here knows what a file means: a client hands bytes to a [`FileSink`] or a [`TransactionSink`], a server takes
 //! them from a [`server::Source`]. `docs/protocol.md` tells the whole protocol.
 
+pub mod brake;
 pub mod client;
 pub mod connection;
 pub mod error;

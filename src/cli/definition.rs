@@ -152,9 +152,14 @@ pub(super) fn command(name: &'static str) -> Command {
         )
 }
 
+/// Moves an option to those that Neo4j's tool does not have.
+pub(super) fn additional(option: Arg) -> Arg {
+    option.help_heading(ADDITIONAL)
+}
+
 /// `--help` of a command. Neo4j's tool has it at the root only.
 pub(super) fn help_flag() -> Arg {
-    flag("help").short('h').help_heading(ADDITIONAL).help("Show this help message and exit.")
+    additional(flag("help")).short('h').help("Show this help message and exit.")
 }
 
 /// The whole program.

@@ -57,7 +57,7 @@ pub const VERSION: &str = concat!("4.4.38+native.", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub enum Command {
     /// `backup`.
-    Backup(BackupArguments),
+    Backup(Box<BackupArguments>),
     /// `check-consistency`.
     CheckConsistency(CheckConsistencyArguments),
     /// `store-info`.
@@ -127,7 +127,7 @@ pub fn understand(arguments: impl IntoIterator<Item = OsString>, streams: &Strea
 
 fn command(call: &Call) -> Result<Command, UsageError> {
     match call.command.as_str() {
-        "backup" => BackupArguments::of(call).map(Command::Backup),
+        "backup" => BackupArguments::of(call).map(|arguments| Command::Backup(Box::new(arguments))),
         "check-consistency" => CheckConsistencyArguments::of(call).map(Command::CheckConsistency),
         "store-info" => StoreInfoArguments::of(call).map(Command::StoreInfo),
         "restore" => RestoreArguments::of(call).map(Command::Restore),

@@ -157,6 +157,7 @@ pub(super) fn is_damage(error: &LogError) -> bool {
         | LogError::Sequence { .. }
         | LogError::Wire(_)
         | LogError::FileName { .. }
+        | LogError::NoLogs { .. }
         | LogError::MissingFile { .. }
         | LogError::Gap { .. }
         | LogError::CheckpointPosition { .. }

@@ -16,6 +16,9 @@ const DATABASE_ID_LENGTH: usize = 36;
 /// Where the script that creates users and roles again lies below a backup.
 pub const METADATA_SCRIPT_FILE: &str = "tools/metadata_script.cypher";
 
+/// Where it is written before it takes its place.
+const NEW_METADATA_SCRIPT_FILE: &str = "tools/metadata_script.cypher.new";
+
 /// Password hashes are in it.
 const METADATA_SCRIPT_MODE: u32 = 0o600;
 
@@ -71,11 +74,13 @@ pub fn metadata_commands(script: &str) -> Vec<String> {
     commands
 }
 
-/// Writes and forces the script of a backup whose `tools` directory is there.
+/// Writes and forces the script of a backup whose `tools` directory is there. An earlier one is replaced as a whole.
 pub fn write_metadata_script(disk: &dyn Disk, backup: &Path, script: &[u8]) -> Result<(), DiskError> {
-    let file = disk.create(&backup.join(METADATA_SCRIPT_FILE), METADATA_SCRIPT_MODE)?;
+    let new = backup.join(NEW_METADATA_SCRIPT_FILE);
+    let file = disk.create(&new, METADATA_SCRIPT_MODE)?;
     file.write_at(0, script)?;
-    file.sync()
+    file.sync()?;
+    disk.rename(&new, &backup.join(METADATA_SCRIPT_FILE))
 }
 
 /// The script of a backup, if it has one.

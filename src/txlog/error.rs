@@ -122,6 +122,12 @@ pub enum LogError {
         /// The file.
         file: PathBuf,
     },
+    /// There are no log files where there must be some.
+    #[error("{}: there are no transaction logs", directory.display())]
+    NoLogs {
+        /// Where they should be.
+        directory: PathBuf,
+    },
     /// A log file has no complete header.
     #[error("{}: the file has no log header of {} bytes", file.display(), super::header::LogHeader::SIZE)]
     NoHeader {

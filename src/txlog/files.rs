@@ -46,6 +46,11 @@ impl LogFiles {
         Ok(Self { directory: directory.into(), transactions, checkpoints })
     }
 
+    /// The directory that was listed.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Numbers of the transaction logs, from the lowest on.
     pub fn versions(&self) -> impl DoubleEndedIterator<Item = u64> + '_ {
         self.transactions.keys().copied()

@@ -6,6 +6,7 @@
 
 pub mod checkpoint;
 pub mod command;
+pub mod continuation;
 pub mod crc;
 pub mod entry;
 mod error;

@@ -131,6 +131,18 @@ impl Tail {
         }
     }
 
+    /// The last checkpoint alone. Unlike with [`Self::find`], what follows it may be damaged.
+    pub fn last_checkpoint(files: &LogFiles) -> Result<Option<LastCheckpoint>, LogError> {
+        match last_detached(files)? {
+            Some((file, checkpoint)) => {
+                check(files, file, &checkpoint)?;
+                let store_id = Some(checkpoint.store_id);
+                Ok(Some(LastCheckpoint { position: checkpoint.position, store_id }))
+            }
+            None => Ok(Self::find(files)?.checkpoint),
+        }
+    }
+
     fn behind(files: &LogFiles, checkpoint: LastCheckpoint) -> Result<Self, LogError> {
         let mut reader = LogReader::open(files, checkpoint.position)?;
         let entries_after =

@@ -75,6 +75,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<WireTransaction, EntryError> {
     }
 }
 
+/// The start entry of the transaction at the beginning of `bytes`.
+pub fn start(bytes: &[u8]) -> Result<Start<'_>, LogError> {
+    let mut reader = Reader::new(bytes);
+    head(&mut reader).and_then(|_| Start::decode(&mut reader)).map_err(LogError::Wire)
+}
+
 /// Commands of a transaction that [`scan`] has accepted.
 #[derive(Clone, Debug)]
 pub struct Commands<'a> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::crc::checksum;
+use super::files::LogFiles;
 use super::header::LogHeader;
 use super::{LogError, LogPosition};
 use crate::io::disk::{DiskFile, SharedDisk};
@@ -63,6 +64,33 @@ impl LogWriter {
             written: 0,
             pending: header.encode(),
             last: last_committed_before,
+        })
+    }
+
+    /// Goes on with a log at `end`, behind transaction `last`; the header of the file stays as it is.
+    ///
+    /// What stands behind `end`, zeros or a part of a transaction, is cut off, and so are later files. That is forced
+    /// before anything is written: a mixture of old and new bytes could pass for neither. Specification: transaction
+    /// log 9.3.
+    pub fn resume(
+        disk: SharedDisk,
+        files: &LogFiles,
+        end: LogPosition,
+        last: TransactionId,
+        store_id: StoreId,
+        rotation_size: u64,
+    ) -> Result<Self, LogError> {
+        let file = cut(&disk, files, end)?;
+        Ok(Self {
+            disk,
+            directory: files.directory().to_owned(),
+            store_id,
+            rotation_size: rotation_size.max(Self::MIN_ROTATION_SIZE),
+            log_version: end.log_version,
+            file,
+            written: end.offset,
+            pending: Vec::new(),
+            last,
         })
     }
 
@@ -140,8 +168,26 @@ impl LogWriter {
     }
 }
 
+/// Ends a log at `end`: what is behind goes, from the last file backwards, and that is forced. Returns the file.
+pub fn cut(disk: &SharedDisk, files: &LogFiles, end: LogPosition) -> Result<Box<dyn DiskFile>, LogError> {
+    let later: Vec<_> = files.versions().rev().take_while(|version| *version > end.log_version).collect();
+    for version in &later {
+        disk.remove_file(&files.path(*version))?;
+    }
+    if !later.is_empty() {
+        disk.sync_dir(files.directory())?;
+    }
+    let file = disk.open(&files.path(end.log_version))?;
+    if file.len()? > end.offset {
+        file.set_len(end.offset)?;
+        file.sync()?;
+    }
+    Ok(file)
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::continuation::Continuation;
     use super::super::header::tests::example_store_id;
     use super::super::wire::scan;
     use super::super::wire::tests::{create_node, upgrade_kernel};
@@ -214,5 +260,44 @@ mod tests {
             let file = std::fs::read(dir.path().join(layout::log_file_name(version))).unwrap();
             assert!(file == [header, content].concat(), "file {version}");
         }
+    }
+
+    #[test]
+    fn a_log_is_continued_as_if_it_had_not_been_closed() {
+        let wire: Vec<_> = (10..16).map(|id| large(id, 40_000)).collect();
+        let whole = tempfile::tempdir().unwrap();
+        let mut writer = writer(whole.path(), 5, 9, 0);
+        for (id, bytes) in (10..).zip(&wire) {
+            writer.append(TransactionId(id), bytes).unwrap();
+        }
+        writer.sync().unwrap();
+
+        let parts = tempfile::tempdir().unwrap();
+        let mut first = self::writer(parts.path(), 5, 9, 0);
+        first.append(TransactionId(10), &wire[0]).unwrap();
+        first.sync().unwrap();
+        for (id, bytes) in (11..).zip(&wire[1..]) {
+            let last = TransactionId(id).previous();
+            let found = Continuation::find(&LogFiles::list(parts.path()).unwrap(), last, None).unwrap();
+            // What a run leaves that is killed: a part of a transaction, a file that was only begun.
+            let path = parts.path().join(layout::log_file_name(found.end.log_version));
+            let mut torn = std::fs::read(&path).unwrap();
+            torn.extend_from_slice(&bytes[..bytes.len() / 2]);
+            std::fs::write(&path, torn).unwrap();
+            std::fs::write(parts.path().join(layout::log_file_name(found.end.log_version + 1)), b"").unwrap();
+
+            let files = LogFiles::list(parts.path()).unwrap();
+            let found = Continuation::find(&files, last, None).unwrap();
+            assert_eq!(found.last, Some(last));
+            let mut writer =
+                LogWriter::resume(OsDisk::shared(), &files, found.end, last, example_store_id(), 0).unwrap();
+            writer.append(TransactionId(id), bytes).unwrap();
+            writer.sync().unwrap();
+        }
+        for version in [5, 6] {
+            let read = |dir: &Path| std::fs::read(dir.join(layout::log_file_name(version))).unwrap();
+            assert!(read(whole.path()) == read(parts.path()), "file {version}");
+        }
+        assert!(!parts.path().join(layout::log_file_name(7)).exists());
     }
 }

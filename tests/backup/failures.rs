@@ -9,7 +9,7 @@ use neo4j_admin::catchup::server::ServerOptions;
 use neo4j_admin::serve::StoreDirectory;
 use rustix::process::{Pid, Signal};
 
-use crate::support::backup_run::BackupRun;
+use crate::support::backup_run::{BackupRun, not_continuable};
 use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::memory_source::State;
 use crate::support::serving::Serving;
@@ -207,9 +207,9 @@ fn a_backup_that_can_not_be_continued_stays_without_fallback() {
     let server = Serving::start(small_store::source(1));
     let (run, from) = (BackupRun::new(), server.address.to_string());
     run.back_up(server.dialer()).unwrap();
+    std::fs::remove_file(run.path("neo4j/checkpoint.0")).unwrap();
     let ended = back_up(&run, &from, &["--fallback-to-full=false"], &[]);
-    let err = "Execution of backup failed. this version can not continue the backup at '{dir}/neo4j', it can only \
-               replace it by a full copy";
+    let err = "Execution of backup failed. No check point found in any log file from version 12 to 12";
     assert_ended(&ended, &Expected { code: 1, err, last: FINISHED }, &run, &from, "no fallback");
     assert_eq!(run.names(), ["neo4j"]);
 }
@@ -322,9 +322,10 @@ fn start_stuck(tool: &Tool, run: &BackupRun, network: &FaultyNetwork) -> Child {
 fn two_runs_do_not_work_on_one_backup_and_a_signal_ends_a_run_in_order() {
     let server = Serving::start(small_store::source(2));
     for (signal, code, name) in [(Signal::INT, 130, "SIGINT"), (Signal::TERM, 143, "SIGTERM")] {
-        let run = BackupRun::new();
-        run.back_up(Serving::start(small_store::source(1)).dialer()).unwrap();
-        let old = run.contents("neo4j");
+        let first = BackupRun::new();
+        first.back_up(Serving::start(small_store::source(1)).dialer()).unwrap();
+        let old = not_continuable(first.contents("neo4j"));
+        let run = BackupRun::over(&old);
         let network = FaultyNetwork::before(server.address, Fault::Silence(12));
         let tool = Tool::new("");
         let first = start_stuck(&tool, &run, &network);
@@ -343,7 +344,7 @@ fn two_runs_do_not_work_on_one_backup_and_a_signal_ends_a_run_in_order() {
         assert_eq!(ended.status.code(), Some(code));
         let err = String::from_utf8(ended.stderr).unwrap();
         assert_eq!(err, format!("Execution of backup failed. interrupted by {name}\n"));
-        assert_eq!(run.names(), ["neo4j", "neo4j.tmp.0"], "what was copied stays");
+        assert_eq!(run.names(), ["neo4j"], "nothing of the copy was complete, so it is deleted");
         assert!(run.contents("neo4j") == old);
 
         let third = back_up(&run, &from, &[UNRECOVERED], &[]);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::ErrorKind;
 
 use super::assert_copy;
-use crate::support::backup_run::BackupRun;
+use crate::support::backup_run::{BackupRun, not_continuable};
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::serving::{Serving, dialer};
@@ -12,18 +12,18 @@ use crate::support::small_store;
 
 type Backup = BTreeMap<String, Vec<u8>>;
 
-/// The bytes of a backup of the small database.
+/// The bytes of a backup of the small database that a full copy is to replace.
 fn backup_of(server: &Serving) -> Backup {
     let run = BackupRun::new();
     run.back_up(server.dialer()).unwrap();
-    run.contents("neo4j")
+    not_continuable(run.contents("neo4j"))
 }
 
 /// Runs a backup over an earlier one through a network with a fault. Returns whether it succeeded.
 fn disturbed(old: &Backup, server: &Serving, fault: Fault) -> bool {
     let run = BackupRun::over(old);
     let network = FaultyNetwork::before(server.address, fault);
-    let result = run.back_up(dialer(network.address));
+    let result = run.job_at_once(dialer(network.address)).back_up("neo4j");
     assert_eq!(run.names(), ["neo4j"], "{fault:?}: {result:?}");
     let now = run.contents("neo4j");
     if result.is_ok() {
@@ -41,7 +41,7 @@ fn a_connection_cut_after_any_frame_leaves_the_old_backup_or_a_whole_new_one() {
     let old = backup_of(&Serving::start(small_store::source(1)));
     let later = Serving::start(small_store::source(2));
     let undisturbed = FaultyNetwork::before(later.address, Fault::None);
-    BackupRun::new().back_up(dialer(undisturbed.address)).unwrap();
+    BackupRun::new().job_at_once(dialer(undisturbed.address)).back_up("neo4j").unwrap();
     let frames = undisturbed.frames();
     assert!(frames > 100, "{frames}");
     let (mut recovered, mut failed) = (0, 0);

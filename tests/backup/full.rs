@@ -76,16 +76,6 @@ fn a_copy_from_transaction_one_begins_with_two() {
 }
 
 #[test]
-fn a_second_run_replaces_the_backup_and_says_why() {
-    let run = BackupRun::new();
-    run.back_up(Serving::start(small_store::source(1)).dialer()).unwrap();
-    run.back_up(Serving::start(small_store::source(2)).dialer()).unwrap();
-    assert_eq!(run.names(), ["neo4j"], "the same store: nothing is kept");
-    assert_copy(&run.contents("neo4j"), &small_store::database("neo4j", 7, 2));
-    assert!(run.told.contains("A full copy is made: this version can not continue the backup at"));
-}
-
-#[test]
 fn a_backup_of_another_store_is_kept() {
     let run = BackupRun::new();
     run.back_up(Serving::start(small_store::source(1)).dialer()).unwrap();
@@ -99,44 +89,6 @@ fn a_backup_of_another_store_is_kept() {
     assert!(kept == old);
     assert!(run.told.contains("Remote store and existing backup have different store ids!"));
     assert!(run.told.contains("is now"));
-}
-
-/// Changes a backup.
-type Arrange<'a> = &'a dyn Fn(&BackupRun);
-
-#[test]
-fn without_fallback_a_backup_stays_and_the_reason_is_told() {
-    let server = Serving::start(small_store::source(2));
-    let other_id = |run: &BackupRun| {
-        std::fs::write(run.path("neo4j/tools/database.id"), uuid::Uuid::nil().to_string()).unwrap();
-    };
-    let other_store = |run: &BackupRun| {
-        let mut id = small_store::database("neo4j", 7, 1).store_id;
-        id.random += 1;
-        std::fs::write(run.path("neo4j/neostore"), small_store::neostore(&id, 12, 5)).unwrap();
-    };
-    let foreign = |run: &BackupRun| std::fs::remove_file(run.path("neo4j/neostore")).unwrap();
-    let arrangements: [(Arrange<'_>, &str); 4] = [
-        (&|_| {}, "this version can not continue the backup"),
-        (
-            &other_id,
-            "DatabaseId 00000000-0000-0000-0000-000000000000 stored on the file system doesn't match with the server one 00000000-0000-0000-0000-000000000007",
-        ),
-        (&other_store, "Remote store and existing backup have different store ids!"),
-        (&foreign, "exists and is not empty but does not contain previous backup"),
-    ];
-    for (arrange, reason) in arrangements {
-        let run = BackupRun::new();
-        run.back_up(Serving::start(small_store::source(1)).dialer()).unwrap();
-        arrange(&run);
-        let before = run.contents("neo4j");
-        let mut job = run.job(server.dialer());
-        job.fallback_to_full = false;
-        let error = job.back_up("neo4j").unwrap_err();
-        assert!(error.to_string().contains(reason), "{error}");
-        assert!(run.contents("neo4j") == before);
-        assert_eq!(run.names(), ["neo4j"]);
-    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use neo4j_admin::catchup::message::{InfoResponse, MetadataKind};
 use neo4j_admin::catchup::server::{PreparedCopy, Source, SourceError, SourceFile, TransactionSource};
 use neo4j_admin::store::id::{DatabaseId, StoreId, TransactionId};
 
-use crate::support::backup_run::BackupRun;
+use crate::support::backup_run::{BackupRun, not_continuable};
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::memory_source::MemorySource;
@@ -18,12 +18,12 @@ use crate::support::serving::{Serving, dialer};
 use crate::support::small_store;
 use crate::support::transactions::transaction;
 
-/// A backup directory with a backup of the small database in it, and that backup.
+/// A backup directory with a backup of the small database in it that a full copy is to replace, and that backup.
 fn over_a_good_one() -> (BackupRun, BTreeMap<String, Vec<u8>>) {
     static GOOD: LazyLock<BTreeMap<String, Vec<u8>>> = LazyLock::new(|| {
         let run = BackupRun::new();
         run.back_up(Serving::start(small_store::source(1)).dialer()).unwrap();
-        run.contents("neo4j")
+        not_continuable(run.contents("neo4j"))
     });
     (BackupRun::over(&GOOD), GOOD.clone())
 }
@@ -32,7 +32,7 @@ fn over_a_good_one() -> (BackupRun, BTreeMap<String, Vec<u8>>) {
 fn refused(source: impl Source) -> String {
     let (run, old) = over_a_good_one();
     let server = Serving::start(source);
-    let error = run.back_up(server.dialer()).unwrap_err();
+    let error = run.job_at_once(server.dialer()).back_up("neo4j").unwrap_err();
     assert_eq!(run.names(), ["neo4j"], "nothing is left of the copy");
     assert!(run.contents("neo4j") == old, "the earlier backup is what it was");
     innermost(&error)
@@ -237,7 +237,7 @@ fn another_transaction_than_the_one_asked_for_is_refused() {
 fn a_file_that_never_ends_is_stopped_before_the_medium_is_full() {
     let (run, old) = over_a_good_one();
     let server = Serving::start(Mischievous::new(Mischief::EndlessFile));
-    let mut job = run.job(server.dialer());
+    let mut job = run.job_at_once(server.dialer());
     job.disk = FaultyDisk::with_room_for(40 << 20).shared();
     let error = job.back_up("neo4j").unwrap_err();
     assert!(innermost(&error).contains("stopped before the file system is full"), "{error}");
@@ -252,11 +252,11 @@ fn a_server_that_falls_silent_is_given_up() {
     for frame in [0, 4, 20, 60] {
         let (run, old) = over_a_good_one();
         let network = FaultyNetwork::before(server.address, Fault::Silence(frame));
-        let mut job = run.job(dialer(network.address));
+        let mut job = run.job_at_once(dialer(network.address));
         let waiting = Duration::from_millis(150);
-        job.server.timeouts.handshake = waiting;
-        job.server.timeouts.inactivity = waiting;
-        job.server.timeouts.checkpoint = waiting;
+        job.servers[0].timeouts.handshake = waiting;
+        job.servers[0].timeouts.inactivity = waiting;
+        job.servers[0].timeouts.checkpoint = waiting;
         let began = Instant::now();
         let error = innermost(&job.back_up("neo4j").unwrap_err());
         assert!(began.elapsed() < Duration::from_secs(5), "frame {frame}");
@@ -273,7 +273,7 @@ fn a_frame_of_absurd_length_is_refused_at_once() {
         for length in [i32::MAX, -1, i32::MIN] {
             let (run, old) = over_a_good_one();
             let network = FaultyNetwork::before(server.address, Fault::Length(frame, length));
-            let mut job = run.job(dialer(network.address));
+            let mut job = run.job_at_once(dialer(network.address));
             // With more, the harm may hit a connection that is not needed.
             job.settings.retries.connections = 1;
             let error = innermost(&job.back_up("neo4j").unwrap_err());

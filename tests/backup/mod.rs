@@ -4,8 +4,11 @@ mod failures;
 mod faults;
 mod full;
 mod hostile;
+mod incremental;
+mod matrix;
 mod real_stores;
 mod recovery;
+mod resume;
 
 use crate::support::memory_source::MemoryDatabase;
 

@@ -18,7 +18,7 @@ use neo4j_admin::serve::StoreDirectory;
 use neo4j_admin::txlog::retention::Retention;
 use serde_json::Value;
 
-use crate::support::backup_run::{BackupRun, Told, contents};
+use crate::support::backup_run::{BackupRun, Told, contents, not_continuable};
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::kernel::Kernel;
 use crate::support::relay::Relay;
@@ -211,7 +211,9 @@ fn stage(run: &BackupRun, disk: neo4j_admin::io::disk::SharedDisk, stop: Stop) -
 
 /// The record stores, which are the same after each recovery of the same logs.
 fn records(directory: &Path) -> Vec<(String, Vec<u8>)> {
-    let is_store = |path: &str| path.ends_with(".db") && !path.starts_with("neostore.counts");
+    let is_store = |path: &str| {
+        Path::new(path).extension() == Some("db".as_ref()) && !path.starts_with("neostore.counts")
+    };
     contents(directory).into_iter().filter(|(path, _)| is_store(path)).collect()
 }
 
@@ -287,7 +289,7 @@ fn a_step_that_fails_in_a_backup_with_recovery_leaves_the_old_backup_or_a_whole_
     let first = BackupRun::new();
     let steps = FaultyDisk::sound();
     back_up(&first, &steps).unwrap();
-    let old = first.contents("system");
+    let old = not_continuable(first.contents("system"));
     let count = 40;
     for part in 0..count {
         let run = BackupRun::new();

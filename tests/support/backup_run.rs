@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use neo4j_admin::backup::BackupError;
 use neo4j_admin::backup::full::CopySettings;
-use neo4j_admin::backup::job::Job;
+use neo4j_admin::backup::job::{Fallback, Job};
 use neo4j_admin::backup::progress::{Event, Progress};
 use neo4j_admin::backup::pull::Patience;
 use neo4j_admin::backup::stop::Stop;
@@ -81,7 +81,7 @@ impl BackupRun {
         Job {
             disk: FaultyDisk::sound().shared(),
             backup_dir: self.path(""),
-            server,
+            servers: vec![server],
             settings: CopySettings {
                 retries: Retries { connections: 4, max_time: Duration::from_millis(30), max_pause },
                 patience: Patience { inactivity: Duration::from_millis(30), max_pause },
@@ -90,12 +90,19 @@ impl BackupRun {
             // Most tests copy files that are none of a real store.
             recovery: None,
             tool_version: "test",
-            fallback_to_full: true,
+            fallback: Fallback::IfItHelps,
+            resume: true,
+            cleanup: false,
             metadata: None,
             progress: self.told.clone(),
             runtime: self.runtime.handle().clone(),
             stop: Stop::default(),
         }
+    }
+
+    /// A job that keeps nothing of a copy that failed.
+    pub fn job_at_once(&self, server: Dialer) -> Job {
+        Job { resume: false, ..self.job(server) }
     }
 
     /// Backs up `neo4j` with the defaults.
@@ -117,6 +124,12 @@ impl BackupRun {
     pub fn contents(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
         contents(&self.path(name))
     }
+}
+
+/// A backup that can't be continued: no checkpoint tells from where on its logs have to be replayed.
+pub fn not_continuable(mut backup: BTreeMap<String, Vec<u8>>) -> BTreeMap<String, Vec<u8>> {
+    backup.remove("checkpoint.0").expect("a checkpoint");
+    backup
 }
 
 /// Paths and bytes of all files below a directory.

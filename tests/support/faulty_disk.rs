@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use neo4j_admin::io::disk::{Disk, DiskError, DiskFile, OsDisk, SharedDisk};
+use rustix::io::Errno;
 
 /// Does what the system does, and fails one step of all.
 #[derive(Debug)]
@@ -33,6 +34,10 @@ struct Shared {
 enum Failure {
     /// This error; further steps work again.
     Once(io::ErrorKind),
+    /// This error of the system; further steps work again.
+    SystemOnce(Errno),
+    /// This error of the system at every step from here on.
+    SystemFromNow(Errno),
     /// Nothing is changed from here on.
     Stop,
     /// The process ends as by `kill -9`.
@@ -43,6 +48,12 @@ impl FaultyDisk {
     /// Fails step number `failing` with an error of `kind`.
     pub fn failing_at(failing: usize, kind: io::ErrorKind) -> Arc<Self> {
         Self::new(failing, Failure::Once(kind), None)
+    }
+
+    /// Fails step number `failing` with an error of the system, and all after it if `for_good`.
+    pub fn failing_with(failing: usize, number: Errno, for_good: bool) -> Arc<Self> {
+        let failure = if for_good { Failure::SystemFromNow(number) } else { Failure::SystemOnce(number) };
+        Self::new(failing, failure, None)
     }
 
     /// Fails at step number `failing` and at all later ones: the files stay as they are at this moment.
@@ -90,14 +101,16 @@ impl FaultyDisk {
 impl Shared {
     fn step(&self, action: &'static str, path: &Path) -> Result<(), DiskError> {
         let step = self.steps.fetch_add(1, Ordering::SeqCst);
-        let kind = match self.failure {
-            Failure::Once(kind) if step == self.failing => kind,
-            Failure::Stop if step >= self.failing => io::ErrorKind::Other,
+        let error: io::Error = match self.failure {
+            Failure::Once(kind) if step == self.failing => kind.into(),
+            Failure::SystemOnce(number) if step == self.failing => number.into(),
+            Failure::SystemFromNow(number) if step >= self.failing => number.into(),
+            Failure::Stop if step >= self.failing => io::ErrorKind::Other.into(),
             Failure::Kill if step == self.failing => kill_this_process(),
             _ => return Ok(()),
         };
         self.failed.lock().unwrap().get_or_insert_with(|| (action, path.to_owned()));
-        Err(DiskError::new(action, path, io::Error::from(kind)))
+        Err(DiskError::new(action, path, error))
     }
 }
 

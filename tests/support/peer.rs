@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
 use super::kernel::{Kernel, Program};
 use super::stores::GraphDigest;
@@ -13,6 +14,10 @@ use super::tls::{Authority, PolicyDirectory, parameters};
 pub struct BackupPeer {
     program: Program,
     ports: Ports,
+    /// Lines of its requests.
+    log: NamedTempFile,
+    /// Bytes of it that were taken.
+    taken: usize,
     /// Signed the certificate of the peer, which accepts clients with one of its certificates.
     authority: Authority,
 }
@@ -46,14 +51,14 @@ impl BackupPeer {
     pub const DATABASES: [&'static str; 2] = ["neo4j", "aligned"];
 
     /// The peer that all tests share, one after the other, because it takes long to start: [`Self::DATABASES`], and
-    /// `third`. `bytes` is the size of the first two; the first caller's counts.
+    /// `third`, which keeps few log files. `bytes` is the size of the first two; the first caller's counts.
     pub fn shared(kernel: &Kernel, bytes: u64) -> MutexGuard<'static, Self> {
         static PEER: OnceLock<Mutex<BackupPeer>> = OnceLock::new();
         PEER.get_or_init(|| {
             let databases = json!([
                 {"name": "neo4j", "format": "standard", "bytes": bytes, "seed": 1},
                 {"name": "aligned", "format": "aligned", "bytes": bytes, "seed": 2},
-                {"name": "third", "format": "standard", "seed": 3},
+                {"name": "third", "format": "standard", "seed": 3, "logs": "1 files"},
             ]);
             Mutex::new(Self::start(kernel, &databases))
         })
@@ -65,14 +70,15 @@ impl BackupPeer {
         let authority = Authority::new("authority");
         let policy = PolicyDirectory::of(&authority.sign(&parameters("server", &["localhost"])))
             .trusting(&[&authority.certificate]);
-        let request = json!({"databases": databases, "tls": {
+        let log = NamedTempFile::new().expect("a file");
+        let request = json!({"databases": databases, "log": log.path(), "tls": {
             "certificate": policy.path("public.crt"),
             "key": policy.path("private.key"),
             "trusted": [policy.path("trusted/0.crt")],
         }});
         let mut program = kernel.start("fixture.peer.BackupPeer", &[&request.to_string()]);
         let ports = program.receive("its start");
-        Self { program, ports, authority }
+        Self { program, ports, log, taken: 0, authority }
     }
 
     /// The address of the listener without TLS, as for `--from`.
@@ -115,6 +121,24 @@ impl BackupPeer {
     /// Stops to write.
     pub fn stop_load(&mut self, database: &str) {
         self.order(&json!({"job": "pause", "database": database}));
+    }
+
+    /// Lines about requests since the last time.
+    pub fn take_log(&mut self) -> String {
+        let log = std::fs::read_to_string(self.log.path()).expect("the log of the peer");
+        let new = log[self.taken..].to_owned();
+        self.taken = log.len();
+        new
+    }
+
+    /// Begins a new log file.
+    pub fn rotate(&mut self, database: &str) {
+        self.order(&json!({"job": "rotate", "database": database}));
+    }
+
+    /// Makes a checkpoint, behind which the database deletes log files: of `third` all but the last ones.
+    pub fn checkpoint(&mut self, database: &str) {
+        let Reached { .. } = self.program.ask(&json!({"job": "checkpoint", "database": database}));
     }
 
     /// The last committed transaction.

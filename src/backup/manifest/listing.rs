@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Component, Path, PathBuf};
 
 use super::{MANIFEST_FILE, NEW_MANIFEST_FILE};
+use crate::backup::copy_state::COPY_STATE_FILE;
 use crate::io::disk::DiskError;
 use crate::store::layout::DATABASE_LOCK;
 
@@ -38,7 +39,10 @@ pub(super) fn is_below(path: &str) -> bool {
         && Path::new(path).components().all(|component| matches!(component, Component::Normal(_)))
 }
 
-/// Everything below a directory but the manifest and the lock, files in the order of their paths.
+/// What comes and goes beside a backup.
+const NOT_LISTED: [&str; 4] = [MANIFEST_FILE, NEW_MANIFEST_FILE, DATABASE_LOCK, COPY_STATE_FILE];
+
+/// Everything below a directory but the manifest, the lock and the state of a copy that is about to be finished, files in the order of their paths.
 pub(super) fn list(directory: &Path) -> Result<Vec<Listed>, DiskError> {
     let mut found = Vec::new();
     let mut waiting = vec![OsString::new()];
@@ -62,7 +66,7 @@ pub(super) fn list(directory: &Path) -> Result<Vec<Listed>, DiskError> {
                 continue;
             }
             match path.into_string() {
-                Ok(path) if matches!(path.as_str(), MANIFEST_FILE | NEW_MANIFEST_FILE | DATABASE_LOCK) => {}
+                Ok(path) if NOT_LISTED.contains(&path.as_str()) => {}
                 Ok(path) if metadata.is_file() => found.push(Listed::File { path, size: metadata.len() }),
                 Ok(path) => found.push(Listed::Odd(path.into())),
                 Err(path) => found.push(Listed::Odd(path.into())),

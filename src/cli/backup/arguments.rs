@@ -14,7 +14,7 @@ use crate::cli::usage::UsageError;
 pub struct BackupArguments {
     /// Directory that holds one directory per database. Empty: the working directory.
     pub backup_dir: PathBuf,
-    /// The server, as written; read when the run begins, because a mistake in it is no usage error.
+    /// The servers, as written; read when the run begins, because a mistake in it is no usage error.
     pub from: String,
     /// Which databases.
     pub database: Selection,
@@ -48,6 +48,14 @@ pub struct BackupArguments {
     pub verbose: bool,
     /// Whether `$(command)` in the configuration is run.
     pub expand_commands: bool,
+    /// Whether a failed incremental backup becomes a full one whatever the reason.
+    pub fallback_on_any_error: bool,
+    /// Whether an unfinished full copy is continued.
+    pub resume: bool,
+    /// Whether useless remains of earlier runs are deleted.
+    pub cleanup: bool,
+    /// Bytes per second from the network, as written; read when the run begins.
+    pub max_rate: Option<String>,
 }
 
 impl BackupArguments {
@@ -72,6 +80,10 @@ impl BackupArguments {
             parallel_recovery: call.value("parallel-recovery")?,
             verbose: call.value("verbose")?,
             expand_commands: call.value("expand-commands")?,
+            fallback_on_any_error: call.value("fallback-on-any-error")?,
+            resume: call.value("resume")?,
+            cleanup: call.value("cleanup")?,
+            max_rate: call.optional("max-rate"),
         })
     }
 

@@ -5,7 +5,7 @@ use clap::Command;
 use crate::backup::selection::Selection;
 use crate::catchup::message::MetadataKind;
 use crate::cli::check_options;
-use crate::cli::definition::{command, help_flag, invalid, path, switch, value};
+use crate::cli::definition::{additional, boolean, command, flag, help_flag, invalid, path, switch, value};
 
 /// The command and its options.
 pub(in crate::cli) fn definition() -> Command {
@@ -18,13 +18,16 @@ pub(in crate::cli) fn definition() -> Command {
              Options written as --name[=<true/false>] negate their default when they stand without a value: \
              --check-consistency alone means --check-consistency=false. Write the value.\n\
              \n\
-             This version makes a full copy at each run. It does not check the copy: with --check-consistency=true the \
-             exit code is 2.\n\
+             The first run makes a full copy, later ones fetch what was committed since. This version does not check \
+             the copy: with --check-consistency=true the exit code is 2.\n\
              \n\
              For more information see: https://neo4j.com/docs/operations-manual/current/backup/",
         )
         .arg(path("backup-dir").required(true).help("Directory to place backup in."))
-        .arg(value("from", "host:port").default_value("localhost:6362").help("Host and port of Neo4j."))
+        .arg(value("from", "host:port").default_value("localhost:6362").help(
+            "Host and port of Neo4j. Of several, with commas between them, the first one is used that can be reached and \
+             has the database.",
+        ))
         .arg(
             value("database", "database")
                 .default_value("neo4j")
@@ -81,6 +84,19 @@ pub(in crate::cli) fn definition() -> Command {
             "Allow multiple threads to apply pulled transactions to a backup in parallel. For some databases and \
              workloads this may reduce backup times significantly.\n\
              Note: this is an EXPERIMENTAL option. Consult Neo4j support before use.",
+        ))
+        .arg(additional(flag("fallback-on-any-error")).help(
+            "Fall back to a full copy whatever the reason of the failure, also when the server can not be reached. \
+             Without it that is done only where a full copy helps.",
+        ))
+        .arg(additional(boolean("resume")).default_value("true").help(
+            "If a full copy that was cut off should be continued.",
+        ))
+        .arg(additional(flag("cleanup")).help(
+            "Delete what earlier runs have left beside the backup (<name>.tmp.<N>) and can not be continued.",
+        ))
+        .arg(additional(value("max-rate", "size")).help(
+            "Bytes per second from the network at most, all connections together.",
         ))
         .arg(help_flag())
 }

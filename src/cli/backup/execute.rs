@@ -9,7 +9,7 @@ use super::FAILED;
 use super::arguments::BackupArguments;
 use super::prepare::Prepared;
 use crate::backup::BackupError;
-use crate::backup::job::Job;
+use crate::backup::job::{Fallback, Job};
 use crate::backup::progress::{Event, Progress};
 use crate::backup::run::{self, Outcome};
 use crate::backup::selection::Selection;
@@ -74,11 +74,17 @@ fn back_up(
     let job = Job {
         disk: OsDisk::shared(),
         backup_dir: prepared.backup_dir.clone(),
-        server: prepared.server.clone(),
+        servers: prepared.servers.clone(),
         settings: prepared.settings,
         recovery: prepared.recovery,
         tool_version: VERSION,
-        fallback_to_full: arguments.fallback_to_full,
+        fallback: match (arguments.fallback_to_full, arguments.fallback_on_any_error) {
+            (false, _) => Fallback::Never,
+            (true, false) => Fallback::IfItHelps,
+            (true, true) => Fallback::Always,
+        },
+        resume: arguments.resume,
+        cleanup: arguments.cleanup,
         metadata: arguments.include_metadata,
         progress: progress.clone(),
         runtime: runtime.handle().clone(),

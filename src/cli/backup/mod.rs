@@ -56,7 +56,10 @@ fn refuse(error: &PrepareError, arguments: &BackupArguments, streams: &Streams) 
         | PrepareError::Unresolved { .. }
         | PrepareError::From(_)
         | PrepareError::Configuration(_) => "",
-        PrepareError::NotADirectory(_) | PrepareError::PageCache(_) | PrepareError::Tls(_) => FAILED,
+        PrepareError::NotADirectory(_)
+        | PrepareError::Size(_)
+        | PrepareError::NoRate
+        | PrepareError::Tls(_) => FAILED,
     };
     failure::report(&streams.err, prefix, error, arguments.verbose);
     Exit::Failed

@@ -1,7 +1,9 @@
 //! Everything between the command line and the first byte on the wire that does not need the network.
 
 use std::io;
+use std::num::NonZeroU64;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use super::arguments::BackupArguments;
@@ -9,6 +11,7 @@ use crate::backup::full::CopySettings;
 use crate::backup::pull::Patience;
 use crate::backup::recover::RecoverySettings;
 use crate::backup::store_files::Retries;
+use crate::catchup::brake::Brake;
 use crate::catchup::{Dialer, Timeouts};
 use crate::cli::environment::Directories;
 use crate::cli::streams::Streams;
@@ -24,8 +27,8 @@ use crate::txlog::retention::Retention;
 pub struct Prepared {
     /// Where the backups are, symbolic links followed.
     pub backup_dir: PathBuf,
-    /// The server. Without a port it is [`DEFAULT_PORT`].
-    pub server: Dialer,
+    /// The servers. Without a port it is [`DEFAULT_PORT`].
+    pub servers: Vec<Dialer>,
     /// How a copy is made.
     pub settings: CopySettings,
     /// How it is recovered, if that is wanted.
@@ -64,9 +67,12 @@ pub enum PrepareError {
     /// The files of the SSL policy can't be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// `--pagecache` is no size.
+    /// `--pagecache` or `--max-rate` is no size.
     #[error(transparent)]
-    PageCache(SizeError),
+    Size(#[from] SizeError),
+    /// `--max-rate` would let nothing pass.
+    #[error("--max-rate must be at least one byte per second")]
+    NoRate,
 }
 
 /// Checks in the order of Neo4j's tool, which decides the message when several things are wrong.
@@ -85,7 +91,8 @@ pub(super) fn prepare(
     for deprecation in arguments.deprecations() {
         streams.out.line(deprecation);
     }
-    let from = SocketAddress::parse(&arguments.from).map_err(PrepareError::From)?;
+    let from = arguments.from.split(',').map(SocketAddress::parse);
+    let from = from.collect::<Result<Vec<_>, _>>().map_err(PrepareError::From)?;
     let configuration = Configuration::load(&Sources {
         conf: &directories.conf,
         home: &directories.home,
@@ -99,15 +106,23 @@ pub(super) fn prepare(
             return Err(PrepareError::NotADirectory(directory.clone()));
         }
     }
-    let page_cache = bytes::parse(&arguments.pagecache).map_err(PrepareError::PageCache)?;
-    let server = dialer(&from, &configuration)?;
+    let page_cache = bytes::parse(&arguments.pagecache)?;
+    let brake = match &arguments.max_rate {
+        Some(rate) => {
+            let rate = NonZeroU64::new(bytes::parse(rate)?).ok_or(PrepareError::NoRate)?;
+            Some(Arc::new(Brake::new(rate)))
+        }
+        None => None,
+    };
+    let tls = configuration.ssl.as_ref().map(ClientTls::from_policy).transpose()?;
+    let servers = from.iter().map(|from| dialer(from, tls.clone(), brake.clone(), &configuration)).collect();
     let settings = copy_settings(&configuration);
     let recovery = arguments.prepare_restore.then(|| RecoverySettings {
         page_cache,
         threads: recovery_threads(arguments.parallel_recovery),
         retention: retention(configuration.tx_log.retention),
     });
-    Ok(Prepared { backup_dir, server, settings, recovery, configuration })
+    Ok(Prepared { backup_dir, servers, settings, recovery, configuration })
 }
 
 /// The policy of a configuration as recovery takes it.
@@ -127,9 +142,15 @@ pub(in crate::cli) fn recovery_threads(parallel: bool) -> usize {
     if parallel { thread::available_parallelism().map_or(1, Into::into) } else { 1 }
 }
 
-fn dialer(from: &SocketAddress, configuration: &Configuration) -> Result<Dialer, TlsError> {
+fn dialer(
+    from: &SocketAddress,
+    tls: Option<ClientTls>,
+    brake: Option<Arc<Brake>>,
+    configuration: &Configuration,
+) -> Dialer {
     let mut dialer = Dialer::new(&from.host, from.port.unwrap_or(DEFAULT_PORT));
-    dialer.tls = configuration.ssl.as_ref().map(ClientTls::from_policy).transpose()?;
+    dialer.tls = tls;
+    dialer.brake = brake;
     dialer.timeouts = Timeouts {
         handshake: configuration.timeouts.handshake,
         inactivity: configuration.timeouts.inactivity,
@@ -144,7 +165,7 @@ fn dialer(from: &SocketAddress, configuration: &Configuration) -> Result<Dialer,
                 .any(|&(major, minor)| version.major == i32::from(major) && version.minor == i32::from(minor))
         });
     }
-    Ok(dialer)
+    dialer
 }
 
 fn copy_settings(configuration: &Configuration) -> CopySettings {
