@@ -28,7 +28,12 @@ pub(super) fn collect(
             Err(error) if !recovery.fail_on_corrupted && is_damage(&error) => break,
             Err(error) => return Err(error.into()),
         };
-        collector.transaction(recovery.replays(logged.transaction.id), logged.commands()?)?;
+        let replayed = recovery.replays(logged.transaction.id);
+        logged.for_each_command(|command| {
+            collector.command(command);
+            Ok::<_, RecoveryError>(())
+        })?;
+        collector.end_transaction(replayed)?;
     }
     collector.finish()
 }

@@ -127,17 +127,20 @@ pub(super) fn collect(
         window.first.get_or_insert(id);
         percent.at(logged.end, progress);
         images.begin(id, replayed);
-        for command in logged.commands()? {
-            images.command(&command)?;
-            match &command {
-                Command::Metadata(change) => window.metadata.change(id, replayed, change)?,
-                Command::Schema(rule) if replayed => window.metadata.rule(id, rule),
-                command if replayed => {
-                    totals.command(command, counts == Some(false), degrees == Some(false))?;
+        logged.for_each_command(|command| {
+            images.command(command)?;
+            match command {
+                Command::Metadata(change) => window.metadata.change(id, replayed, change),
+                Command::Schema(rule) if replayed => {
+                    window.metadata.rule(id, rule);
+                    Ok(())
                 }
-                _ => {}
+                command if replayed => {
+                    Ok(totals.command(command, counts == Some(false), degrees == Some(false))?)
+                }
+                _ => Ok::<_, RecoveryError>(()),
             }
-        }
+        })?;
     }
     if window.taken_back == 0 {
         window.end = reader.end().map_or(reader.position(), |end| end.position);

@@ -136,8 +136,8 @@ pub(super) struct Transactions {
 impl TransactionSource for Transactions {
     fn next(&mut self, wire: &mut Vec<u8>) -> Result<Option<TransactionId>, SourceError> {
         let next = self.reader.next_transaction().map_err(SourceError::failed)?;
-        let Some(next) = next.filter(|next| next.transaction.id <= self.last) else { return Ok(None) };
-        wire.extend_from_slice(next.wire);
+        let Some(mut next) = next.filter(|next| next.transaction.id <= self.last) else { return Ok(None) };
+        wire.extend_from_slice(next.wire().map_err(SourceError::failed)?);
         Ok(Some(next.transaction.id))
     }
 }

@@ -12,6 +12,8 @@ pub mod entry;
 mod error;
 pub mod files;
 pub mod header;
+mod logged;
+mod read_window;
 pub mod reader;
 pub mod retention;
 pub mod tail;

@@ -3,16 +3,21 @@
 use super::crc::checksum;
 use super::entry::{EntryHead, EntryType, InlineCheckpoint};
 use super::files::{LogFiles, ReadFile};
-use super::wire::{self, Commands, WireTransaction};
+use super::logged::{CHECKSUM, Checked, Content, check_passing};
+use super::read_window::Window;
+use super::wire;
 use super::{EntryError, LogError, LogPosition};
 use crate::io::bytes::{OutOfBytes, Reader};
 use crate::io::disk::DiskError;
 use crate::store::id::TransactionId;
 
+pub use super::logged::LoggedTransaction;
+
 /// Reads transactions one after the other, over the borders of files.
 ///
-/// One buffer serves all of them. It holds the largest transaction met so far, and no more than the file has, whatever
-/// lengths in the file say.
+/// One buffer serves all of them. A transaction that does not fit into it is never in memory as a whole: a second buffer
+/// passes over it, once to check it and once more for its commands. Only a command that is longer than a buffer, and what
+/// is damaged, makes them grow, and to no more than the file has, whatever lengths in the file say.
 ///
 /// What stands behind the last complete transaction of the last file is the end of the log if a write that was cut can
 /// have left it: zeros, a part of a transaction, or a transaction that does not fit its checksum with nothing behind
@@ -25,41 +30,14 @@ pub struct LogReader {
     /// Whether to go on with the next file.
     bridging: bool,
     window: Window,
+    /// What passes over a transaction that does not fit into the window.
+    passing: Window,
     /// The transaction at the start of the window, if it was looked at already.
     peeked: Option<Checked>,
     /// Transaction before that; `None`: any may follow.
     last: Option<TransactionId>,
     checkpoint: Option<InlineCheckpoint>,
     end: Option<LogEnd>,
-}
-
-/// A transaction that is whole in the window and fits its checksum.
-#[derive(Clone, Copy, Debug)]
-struct Checked {
-    transaction: WireTransaction,
-    checksum: u32,
-}
-
-/// A complete transaction of a log, whose checksum fits.
-#[derive(Clone, Copy, Debug)]
-pub struct LoggedTransaction<'a> {
-    /// Where it starts.
-    pub start: LogPosition,
-    /// Where it ends, the checksum included.
-    pub end: LogPosition,
-    /// What it says of itself.
-    pub transaction: WireTransaction,
-    /// Its checksum.
-    pub checksum: u32,
-    /// Its bytes without the checksum: as they travel.
-    pub wire: &'a [u8],
-}
-
-impl<'a> LoggedTransaction<'a> {
-    /// What it changes.
-    pub fn commands(&self) -> Result<Commands<'a>, LogError> {
-        Commands::new(self.wire)
-    }
 }
 
 /// Where a log ends.
@@ -102,7 +80,8 @@ impl LogReader {
             file,
             log_version,
             bridging: false,
-            window: Window::at(header.size() as u64),
+            window: Window::new(header.size() as u64),
+            passing: Window::new(0),
             peeked: None,
             last: None,
             checkpoint: None,
@@ -141,10 +120,16 @@ impl LogReader {
     pub fn next_transaction(&mut self) -> Result<Option<LoggedTransaction<'_>>, LogError> {
         let Some(Checked { transaction, checksum }) = self.peek()? else { return Ok(None) };
         let start = self.position();
-        let (from, to) = (self.window.from, self.window.from + transaction.length);
+        let place = self.window.place(transaction.length);
         self.take();
-        let wire = self.window.buffer.get(from..to).unwrap_or_default();
-        Ok(Some(LoggedTransaction { start, end: self.position(), transaction, checksum, wire }))
+        let end = self.position();
+        let content = if let Some(place) = place {
+            Content::Whole(self.window.at(place))
+        } else {
+            self.passing.move_to(start.offset);
+            Content::Large(&self.file, &mut self.passing)
+        };
+        Ok(Some(LoggedTransaction { start, end, transaction, checksum, content }))
     }
 
     /// Where the log ends; `None` before [`Self::next_transaction`] has come there.
@@ -212,6 +197,13 @@ impl LogReader {
                 Err(source) => source,
             };
             if let EntryError::Incomplete(_) = source {
+                // Once: in vain means damage, and then the buffer grows beyond a chunk.
+                if self.window.is_large()
+                    && self.window.bytes().len() <= Window::CHUNK
+                    && let Some(checked) = self.check_large()?
+                {
+                    return Ok(Found::Transaction(checked));
+                }
                 if self.window.refill(&self.file)? {
                     continue;
                 }
@@ -221,6 +213,17 @@ impl LogReader {
             }
             return self.explain(source);
         }
+    }
+
+    /// Passes over the transaction at the start of the window, which does not fit into it. `None`: it is not complete, or
+    /// anything else is wrong with it.
+    fn check_large(&mut self) -> Result<Option<Checked>, DiskError> {
+        self.passing.move_to(self.window.offset);
+        let checked = check_passing(&self.file, &mut self.passing)?;
+        if checked.is_none() {
+            self.passing = Window::new(0);
+        }
+        Ok(checked)
     }
 
     /// Whether what can't be read is the end of the log.
@@ -282,9 +285,6 @@ impl LogReader {
     }
 }
 
-/// Bytes of the checksum behind a transaction.
-const CHECKSUM: usize = 4;
-
 /// Bytes of the longest field whose value is checked.
 const LONGEST_FIELD: usize = 8;
 
@@ -334,61 +334,6 @@ fn holds_transaction(bytes: &[u8]) -> bool {
     false
 }
 
-/// The part of a file that is in memory.
-#[derive(Debug)]
-struct Window {
-    buffer: Vec<u8>,
-    /// Bytes of the buffer from `from` to `to` are read and not consumed.
-    from: usize,
-    to: usize,
-    /// Place in the file of the byte at `from`.
-    offset: u64,
-}
-
-impl Window {
-    /// How much is read at once.
-    const CHUNK: usize = 1024 * 1024;
-
-    /// An empty one at a place of the file.
-    fn at(offset: u64) -> Self {
-        Self { buffer: Vec::new(), from: 0, to: 0, offset }
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.buffer.get(self.from..self.to).unwrap_or_default()
-    }
-
-    fn consume(&mut self, count: usize) {
-        self.from += count;
-        self.offset += count as u64;
-    }
-
-    /// Reads on; `false`: the file has no more.
-    fn refill(&mut self, file: &ReadFile) -> Result<bool, DiskError> {
-        let kept = self.to - self.from;
-        let read_to = self.offset + kept as u64;
-        let left = usize::try_from(file.length.saturating_sub(read_to)).unwrap_or(usize::MAX);
-        if left == 0 {
-            return Ok(false);
-        }
-        self.buffer.copy_within(self.from..self.to, 0);
-        (self.from, self.to) = (0, kept);
-        // Twice as much for what does not fit, so that all of it is looked at no more than twice on the average; after
-        // that back to the usual size.
-        let wanted = if kept < Self::CHUNK / 2 { Self::CHUNK } else { kept.saturating_mul(2) };
-        let size = wanted.min(kept.saturating_add(left));
-        if self.buffer.len() > size {
-            self.buffer.truncate(size.max(kept));
-            self.buffer.shrink_to(Self::CHUNK);
-        }
-        self.buffer.resize(size, 0);
-        let room = self.buffer.get_mut(kept..).unwrap_or_default();
-        let count = file.read_at(read_to, room)?;
-        self.to += count;
-        Ok(count > 0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -422,6 +367,17 @@ mod tests {
         read_all(LogReader::open(&LogFiles::list(dir.path()).unwrap(), start()).unwrap())
     }
 
+    fn commands_of(logged: LoggedTransaction<'_>) -> usize {
+        let mut count = 0;
+        logged
+            .for_each_command(|_| {
+                count += 1;
+                Ok::<_, LogError>(())
+            })
+            .unwrap();
+        count
+    }
+
     fn read_all(mut reader: LogReader) -> (Vec<i64>, Result<LogEnd, LogError>) {
         let mut ids = Vec::new();
         loop {
@@ -442,12 +398,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         written(dir.path());
         let mut reader = LogReader::open(&LogFiles::list(dir.path()).unwrap(), start()).unwrap();
-        let first = reader.next_transaction().unwrap().unwrap();
+        let mut first = reader.next_transaction().unwrap().unwrap();
         assert_eq!((first.start.offset, first.end.offset, first.checksum), (64, 173, 0x56ef_c4c0));
-        assert_eq!(first.wire, create_node());
-        assert_eq!(first.commands().unwrap().count(), 2);
-        let second = reader.next_transaction().unwrap().unwrap();
-        assert_eq!(second.wire, upgrade_kernel());
+        assert_eq!(first.wire().unwrap(), create_node());
+        assert_eq!(commands_of(first), 2);
+        let mut second = reader.next_transaction().unwrap().unwrap();
+        assert_eq!(second.wire().unwrap(), upgrade_kernel());
         assert!(reader.next_transaction().unwrap().is_none());
         assert_eq!(reader.end(), Some(end(250, Rest::Nothing)));
     }
@@ -572,25 +528,5 @@ mod tests {
         assert_eq!(reader.checkpoint(), None);
         assert_eq!(reader.next_transaction().unwrap().unwrap().start.offset, 195);
         assert_eq!(reader.checkpoint(), Some(checkpoint));
-    }
-
-    #[test]
-    fn a_transaction_larger_than_the_buffer_is_read_whole() {
-        let dir = tempfile::tempdir().unwrap();
-        let mut large = create_node();
-        let size = 5 * Window::CHUNK;
-        let length = u32::try_from(size).unwrap().to_be_bytes();
-        large.splice(22..26, length.into_iter().chain((0..=250).cycle().take(size)));
-        let store_id = example_store_id();
-        let mut writer =
-            LogWriter::create(OsDisk::shared(), dir.path(), 0, store_id, TransactionId::BASE, u64::MAX)
-                .unwrap();
-        writer.append(TransactionId(2), &large).unwrap();
-        writer.append(TransactionId(3), &upgrade_kernel()).unwrap();
-        writer.sync().unwrap();
-        let mut reader = LogReader::open(&LogFiles::list(dir.path()).unwrap(), start()).unwrap();
-        assert!(reader.next_transaction().unwrap().unwrap().wire == large);
-        assert_eq!(reader.next_transaction().unwrap().unwrap().wire, upgrade_kernel());
-        assert!(reader.next_transaction().unwrap().is_none());
     }
 }

@@ -42,35 +42,83 @@ pub fn scan(bytes: &[u8]) -> Result<Option<WireTransaction>, LogError> {
 /// Reads the transaction at the beginning of `bytes`.
 pub(super) fn decode(bytes: &[u8]) -> Result<WireTransaction, EntryError> {
     let reader = &mut Reader::new(bytes);
-    let first = head(reader)?;
-    if first.kind != EntryType::Start {
-        return Err(unexpected(first, 0, "a transaction start"));
-    }
-    let start = Start::decode(reader)?;
+    let mut scan = Scan::begin(reader)?;
     loop {
+        if let Some(transaction) = scan.entry(reader)? {
+            return Ok(transaction);
+        }
+    }
+}
+
+/// What the entries of a transaction have told so far. They may be read from one part of it after the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scan {
+    version: KernelVersion,
+    previous_checksum: u32,
+    start_time: i64,
+    latest_committed: TransactionId,
+    /// Bytes of the entries.
+    length: usize,
+}
+
+impl Scan {
+    /// Reads the start entry, with which `reader` begins.
+    pub(super) fn begin(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
+        let first = head(reader)?;
+        if first.kind != EntryType::Start {
+            return Err(unexpected(first, 0, "a transaction start"));
+        }
+        let start = Start::decode(reader)?;
+        Ok(Self {
+            version: first.version,
+            previous_checksum: start.previous_checksum,
+            start_time: start.time,
+            latest_committed: start.latest_committed,
+            length: reader.offset(),
+        })
+    }
+
+    /// Reads the next entry; the transaction, if it ends with it. After an error the same entry may be read again.
+    pub(super) fn entry(&mut self, reader: &mut Reader<'_>) -> Result<Option<WireTransaction>, EntryError> {
         let offset = reader.offset();
         let next = head(reader)?;
-        if next.version != first.version {
-            let (expected, found) = (first.version, next.version);
+        if next.version != self.version {
+            let (expected, found) = (self.version, next.version);
             return Err(EntryError::MixedVersions { offset, expected, found });
         }
-        match next.kind {
-            EntryType::Command => drop(Command::decode(next.version, reader)?),
-            EntryType::Commit => {
-                let commit = Commit::decode(reader)?;
-                return Ok(WireTransaction {
-                    length: reader.offset(),
-                    id: commit.id,
-                    kernel_version: first.version,
-                    previous_checksum: start.previous_checksum,
-                    start_time: start.time,
-                    commit_time: commit.time,
-                    latest_committed: start.latest_committed,
-                });
+        let commit = match next.kind {
+            EntryType::Command => {
+                Command::decode(next.version, reader)?;
+                None
             }
+            EntryType::Commit => Some(Commit::decode(reader)?),
             EntryType::Start | EntryType::InlineCheckpoint => {
                 return Err(unexpected(next, offset, "a command or a commit"));
             }
+        };
+        self.length += reader.offset() - offset;
+        Ok(commit.map(|commit| WireTransaction {
+            length: self.length,
+            id: commit.id,
+            kernel_version: self.version,
+            previous_checksum: self.previous_checksum,
+            start_time: self.start_time,
+            commit_time: commit.time,
+            latest_committed: self.latest_committed,
+        }))
+    }
+}
+
+/// The next command of a transaction, from any of its entries on; `None`: it is over.
+pub(super) fn next_command<'a>(reader: &mut Reader<'a>) -> Result<Option<Command<'a>>, EntryError> {
+    loop {
+        let offset = reader.offset();
+        let next = head(reader)?;
+        match next.kind {
+            EntryType::Start => drop(Start::decode(reader)?),
+            EntryType::Command => return Command::decode(next.version, reader).map(Some),
+            EntryType::Commit => return Ok(None),
+            EntryType::InlineCheckpoint => return Err(unexpected(next, offset, "a command or a commit")),
         }
     }
 }
@@ -148,6 +196,27 @@ pub(super) mod tests {
             &commands,
             (2, 1_650_000_001_005),
         )
+    }
+
+    /// A transaction that creates so many nodes that it has at least `size` bytes.
+    pub fn nodes(id: i64, size: usize) -> Vec<u8> {
+        let image = |flags, labels: u64| NodeImage {
+            flags: RecordFlags(flags),
+            chain: NodeChain::Sparse(None),
+            property: None,
+            labels,
+            secondary_unit: None,
+            label_records: DynamicRecords::default(),
+        };
+        let command = |id| {
+            let change = Change { before: image(2, 0), after: image(3, 0x10_0000_0000 | id & 0xff) };
+            Command::Node(NodeCommand { id: NodeId(id), change })
+        };
+        let mut length = Vec::new();
+        command(0).encode(&mut length);
+        let count = size / length.len();
+        let commands: Vec<_> = (0..count as u64).map(command).collect();
+        transaction(KernelVersion::V4_4, 7, (1_650_000_001_000, id - 1), &commands, (id, 1_650_000_001_005))
     }
 
     /// The transaction of section 12.4, which upgrades the kernel version from 2 to 4.

@@ -104,32 +104,31 @@ impl Collector {
         }
     }
 
-    /// Takes the next transaction of the log. `replayed`: `false` for one behind the end of the replay, whose effects
+    /// Takes the next command of a transaction; the transactions come in the order of the log.
+    pub fn command(&mut self, command: &Command<'_>) {
+        match command {
+            Command::Property(command) => self.property(command),
+            Command::Node(command) => self.node(command),
+            Command::Relationship(command) => self.relationship(command),
+            Command::Schema(command) => self.rule(command),
+            Command::Token(_)
+            | Command::Group(_)
+            | Command::NodeCount(_)
+            | Command::RelationshipCount(_)
+            | Command::GroupDegree(_)
+            | Command::Metadata(_) => {}
+        }
+    }
+
+    /// All commands of a transaction were taken. `replayed`: `false` for one behind the end of the replay, whose effects
     /// must go.
-    pub fn transaction<'a>(
-        &mut self,
-        replayed: bool,
-        commands: impl IntoIterator<Item = Command<'a>>,
-    ) -> Result<(), RecoveryError> {
+    pub fn end_transaction(&mut self, replayed: bool) -> Result<(), RecoveryError> {
+        self.push_events(replayed)?;
         self.sides.clear();
         self.heads.clear();
         self.bytes.clear();
         self.tokens.clear();
-        for command in commands {
-            match command {
-                Command::Property(command) => self.property(&command),
-                Command::Node(command) => self.node(&command),
-                Command::Relationship(command) => self.relationship(&command),
-                Command::Schema(command) => self.rule(&command),
-                Command::Token(_)
-                | Command::Group(_)
-                | Command::NodeCount(_)
-                | Command::RelationshipCount(_)
-                | Command::GroupDegree(_)
-                | Command::Metadata(_) => {}
-            }
-        }
-        self.push_events(replayed)
+        Ok(())
     }
 
     /// All transactions were taken.
