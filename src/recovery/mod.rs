@@ -7,7 +7,7 @@
 //! | Module | Does |
 //! |---|---|
 //! | [`window`] | reads the window once and collects from it; nothing is changed before all of it was read and checked |
-//! | [`events`] | reads it at the same time for the indexes |
+//! | [`events`] | reads it at the same time for the indexes, the counts and the degrees |
 //! | [`images`] | writes of record slots, by store and id |
 //! | [`totals`] | sums of counts and degrees |
 //! | [`apply`] | images into stores, ids into id files |
@@ -62,7 +62,7 @@ use crate::txlog::{KernelVersion, LogError, LogPosition};
 use apply::Target;
 use index_updates::{Context, IndexOutcome, Watch};
 use numbers::Numbers;
-use window::{Collected, Source, Window};
+use window::{Source, Window};
 
 /// Bytes for counting everything anew, when nothing else of a recovery needs memory.
 const RECOUNT_MEMORY: usize = 32 << 20;
@@ -187,14 +187,14 @@ impl Recovery {
         };
         let store_last = neostore.last_transaction()?;
         let records = || {
-            let (window, Collected { lanes, sums }) = window::collect(self, &source, progress)?;
+            let (window, lanes) = window::collect(self, &source, progress)?;
             self.check_window(&window, &plan.logs, store_last)?;
             tell(&window, progress);
             // From here on files are changed. What is changed can be changed again, should it be interrupted.
             Target { stores: &stores, layout, disk, cache: &cache, progress }.apply(lanes)?;
-            Ok::<_, RecoveryError>((window, sums))
+            Ok::<_, RecoveryError>(window)
         };
-        let events = || events::collect(self, &plan.logs, from, &scratch, watch);
+        let events = || events::collect(self, &source, watch);
         let (records, events) = if self.threads > 1 {
             thread::scope(|scope| {
                 let events = scope.spawn(events);
@@ -203,8 +203,8 @@ impl Recovery {
         } else {
             (Ok(records()?), events())
         };
-        let (window, mut sums) = records?;
-        let events = events?;
+        let window = records?;
+        let (events, mut sums) = events?;
         let last = window.last.map_or(store_last, |last| last.id);
         let first = window.first.unwrap_or(last.next());
         counts.keep_if_covering(first, window.counts_ahead);

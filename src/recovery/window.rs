@@ -2,7 +2,6 @@
 
 use super::images::{Collector, Images};
 use super::progress::{Percent, RecoveryProgress};
-use super::totals::{Sums, Totals};
 use super::{Recovery, RecoveryError};
 use crate::index::counts::CountsStore;
 use crate::io::sort::Scratch;
@@ -18,8 +17,6 @@ use crate::txlog::{LogError, LogPosition};
 
 /// Bytes for sorting the writes of records.
 const IMAGES_MEMORY: usize = 20 << 20;
-/// Bytes for sorting counts and degrees.
-const TOTALS_MEMORY: usize = 1 << 20;
 
 /// What is known of the window when it was read.
 pub(super) struct Window {
@@ -60,12 +57,6 @@ pub(super) struct Metadata {
     pub last_constraint: Option<TransactionId>,
 }
 
-/// What the transactions write, in the order of the stores.
-pub(super) struct Collected {
-    pub lanes: Vec<Images>,
-    pub sums: Sums,
-}
-
 /// Where the window starts: at the last checkpoint; without one at the first transaction of log 0.
 pub(super) fn start(logs: &LogFiles, checkpoint: Option<LogPosition>) -> LogPosition {
     checkpoint.unwrap_or(LogPosition { log_version: logs.lowest().unwrap_or(0), offset: 0 })
@@ -81,16 +72,26 @@ pub(super) struct Source<'a> {
     pub scratch: &'a Scratch,
 }
 
-/// Reads the window and collects what it writes.
+impl Source<'_> {
+    /// Whether the counts store and the degrees store have seen a transaction; `None`: there is no such store.
+    pub(super) fn have_applied(
+        &self,
+        id: TransactionId,
+    ) -> Result<(Option<bool>, Option<bool>), RecoveryError> {
+        let has = |store: Option<&CountsStore>| store.map(|store| store.has_applied(id)).transpose();
+        Ok((has(self.counts)?, has(self.degrees)?))
+    }
+}
+
+/// Reads the window and collects what it writes into the record stores, in the order of these.
 pub(super) fn collect(
     recovery: &Recovery,
     source: &Source<'_>,
     progress: &dyn RecoveryProgress,
-) -> Result<(Window, Collected), RecoveryError> {
+) -> Result<(Window, Vec<Images>), RecoveryError> {
     let mut reader = LogReader::open(source.logs, source.from)?;
     let mut percent = Percent::new(source.logs, reader.position());
     let mut images = Collector::new(source.stores, source.scratch, IMAGES_MEMORY, recovery.threads);
-    let mut totals = Totals::new(source.scratch, TOTALS_MEMORY);
     let mut window = Window {
         from: reader.position(),
         first: None,
@@ -115,11 +116,10 @@ pub(super) fn collect(
         };
         let id = logged.transaction.id;
         let replayed = recovery.replays(id);
-        let has_seen = |store: Option<&CountsStore>| store.map(|store| store.has_applied(id)).transpose();
-        let (counts, degrees) = (has_seen(source.counts)?, has_seen(source.degrees)?);
         if replayed {
             window.replay(&logged);
         } else {
+            let (counts, degrees) = source.have_applied(id)?;
             window.taken_back += 1;
             window.counts_ahead |= counts == Some(true);
             window.degrees_ahead |= degrees == Some(true);
@@ -135,9 +135,6 @@ pub(super) fn collect(
                     window.metadata.rule(id, rule);
                     Ok(())
                 }
-                command if replayed => {
-                    Ok(totals.command(command, counts == Some(false), degrees == Some(false))?)
-                }
                 _ => Ok::<_, RecoveryError>(()),
             }
         })?;
@@ -145,7 +142,7 @@ pub(super) fn collect(
     if window.taken_back == 0 {
         window.end = reader.end().map_or(reader.position(), |end| end.position);
     }
-    Ok((window, Collected { lanes: images.finish()?, sums: totals.finish()? }))
+    Ok((window, images.finish()?))
 }
 
 /// Whether an error says that bytes of the log can't be read as transactions, so that they may be cut off.

@@ -144,6 +144,23 @@ impl<'a> PropertyBlock<'a> {
     const MAX: usize = 4;
 
     fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
+        let count = Self::count(reader)?;
+        let mut longs = [0; Self::MAX];
+        for long in longs.iter_mut().take(count) {
+            *long = reader.i64("property block")? as u64;
+        }
+        Ok(Self { longs, count, records: DynamicRecords::decode(reader)? })
+    }
+
+    /// Passes over a block, and checks it as [`Self::decode`] does.
+    fn skip(reader: &mut Reader<'a>) -> Result<(), EntryError> {
+        let count = Self::count(reader)?;
+        reader.bytes("property block", count * 8)?;
+        DynamicRecords::decode(reader).map(drop)
+    }
+
+    /// Reads how many numbers follow.
+    fn count(reader: &mut Reader<'a>) -> Result<usize, EntryError> {
         let (field, offset) = ("size of a property block", reader.offset());
         let size = reader.u8(field)?;
         let count = usize::from(size) / 8;
@@ -151,11 +168,7 @@ impl<'a> PropertyBlock<'a> {
             let expected = "8, 16, 24 or 32";
             return Err(EntryError::Invalid { field, offset, expected, found: size.into() });
         }
-        let mut longs = [0; Self::MAX];
-        for long in longs.iter_mut().take(count) {
-            *long = reader.i64("property block")? as u64;
-        }
-        Ok(Self { longs, count, records: DynamicRecords::decode(reader)? })
+        Ok(count)
     }
 
     /// The 1 to 4 numbers of the block.
@@ -181,7 +194,7 @@ impl<'a> PropertyBlocks<'a> {
         }
         let mut walker = reader.clone();
         for _ in 0..count {
-            PropertyBlock::decode(&mut walker)?;
+            PropertyBlock::skip(&mut walker)?;
         }
         let encoded = reader.bytes("property blocks", walker.offset() - reader.offset())?;
         Ok(Self { count, encoded })
