@@ -568,7 +568,9 @@ fn transactions_are_taken_apart_without_allocating() {
     let mut collector = Collector::new(&scratch, 1 << 20, Watch::of(&rules, false));
     let mut take = || {
         for (replayed, transaction) in &history.transactions {
-            Commands::new(transaction).unwrap().for_each(|command| collector.command(&command));
+            for command in Commands::new(transaction).unwrap() {
+                collector.command(&command);
+            }
             collector.end_transaction(*replayed).unwrap();
         }
     };

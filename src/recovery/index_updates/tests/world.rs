@@ -290,7 +290,9 @@ impl World {
         let watch = self.watch.clone().unwrap_or_else(|| Watch::of(&self.rules, self.implied_at_start));
         let mut collector = Collector::new(&scratch, self.memory, watch);
         for (replayed, transaction) in transactions {
-            Commands::new(transaction).unwrap().for_each(|command| collector.command(&command));
+            for command in Commands::new(transaction).unwrap() {
+                collector.command(&command);
+            }
             collector.end_transaction(*replayed)?;
         }
         let context = Context {
