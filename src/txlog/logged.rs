@@ -183,7 +183,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         // One command more or less moves the end of the transaction over the border of a buffer.
         let large = nodes(3, 5 * Window::CHUNK);
-        write(dir.path(), &[&create_node(), &large, &upgrade_kernel()]);
+        let small = nodes(4, 200);
+        write(dir.path(), &[&create_node(), &large, &small]);
         let mut reader = open(dir.path());
         assert_eq!(reader.next_transaction().unwrap().unwrap().wire().unwrap(), create_node());
         let logged = reader.next_transaction().unwrap().unwrap();
@@ -195,13 +196,13 @@ mod tests {
         let mut expected = Commands::new(&large).unwrap();
         for_each(logged, |command| assert_eq!(Some(command), expected.next().as_ref()));
         assert!(expected.next().is_none());
-        assert_eq!(reader.next_transaction().unwrap().unwrap().wire().unwrap(), upgrade_kernel());
+        assert_eq!(reader.next_transaction().unwrap().unwrap().wire().unwrap(), small);
         assert!(reader.next_transaction().unwrap().is_none());
 
         let mut reader = open(dir.path());
         reader.next_transaction().unwrap();
         assert!(reader.next_transaction().unwrap().unwrap().wire().unwrap() == large);
-        assert_eq!(reader.next_transaction().unwrap().unwrap().wire().unwrap(), upgrade_kernel());
+        assert_eq!(reader.next_transaction().unwrap().unwrap().wire().unwrap(), small);
     }
 
     #[test]
@@ -240,7 +241,7 @@ mod tests {
     fn a_large_transaction_that_is_cut_is_the_end_and_a_damaged_one_an_error() {
         let dir = tempfile::tempdir().unwrap();
         let large = nodes(3, 2 * Window::CHUNK);
-        let log = write(dir.path(), &[&create_node(), &large, &upgrade_kernel()]);
+        let log = write(dir.path(), &[&create_node(), &large, &nodes(4, 200)]);
         let end = usize::try_from(SECOND).unwrap() + large.len();
         for cut in [end + 3, end, end - 1, end - Window::CHUNK] {
             std::fs::write(path(dir.path()), &log[..cut]).unwrap();
