@@ -173,11 +173,11 @@ impl KeptLogs {
         let Ok(mut reader) = LogReader::open(&files, start) else { return Ok(nothing) };
         let mut end = None;
         let mut expected = first;
-        while let Ok(Some(logged)) = reader.next_transaction() {
+        while let Ok(Some(mut logged)) = reader.next_transaction() {
             if logged.transaction.id != expected {
                 break;
             }
-            let last = Witness::of_logged(&logged).map_err(LogsError::Log)?;
+            let last = Witness::of_logged(&mut logged).map_err(LogsError::Log)?;
             if witness.is_some_and(|witness| witness.transaction() == expected && witness != last) {
                 return Err(LogsError::Differ(expected));
             }

@@ -39,8 +39,9 @@ impl Witness {
     }
 
     /// Of a transaction in a log.
-    pub fn of_logged(logged: &LoggedTransaction<'_>) -> Result<Self, LogError> {
-        Self::of(&logged.transaction, logged.wire)
+    pub fn of_logged(logged: &mut LoggedTransaction<'_>) -> Result<Self, LogError> {
+        let transaction = logged.transaction;
+        Self::of(&transaction, logged.wire()?)
     }
 
     /// The transaction.

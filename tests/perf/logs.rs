@@ -14,7 +14,7 @@ use neo4j_admin::store::neostore::Neostore;
 use neo4j_admin::txlog::files::LogFiles;
 use neo4j_admin::txlog::reader::LogReader;
 use neo4j_admin::txlog::writer::LogWriter;
-use neo4j_admin::txlog::{LogPosition, wire};
+use neo4j_admin::txlog::{LogError, LogPosition, wire};
 
 const STORE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/stores/standard.tar.gz");
 const ROUNDS: u32 = 5;
@@ -53,9 +53,11 @@ fn main() {
     measure("read a log and all commands in it", stream.len(), || {
         let mut reader = LogReader::open(&files, START).expect("a log");
         while let Some(logged) = reader.next_transaction().expect("good transactions") {
-            for command in logged.commands().expect("commands") {
+            let read: Result<(), LogError> = logged.for_each_command(|command| {
                 black_box(command);
-            }
+                Ok(())
+            });
+            read.expect("commands");
         }
     });
 }
@@ -78,8 +80,8 @@ fn real_transactions(directory: &Path) -> Vec<Vec<u8>> {
     let logs = LogFiles::list(&directory.join("neo4j")).expect("logs");
     let mut reader = LogReader::open(&logs, START).expect("a log");
     let mut found = Vec::new();
-    while let Some(logged) = reader.next_transaction().expect("good transactions") {
-        found.push(logged.wire.to_vec());
+    while let Some(mut logged) = reader.next_transaction().expect("good transactions") {
+        found.push(logged.wire().expect("readable").to_vec());
     }
     found
 }

@@ -58,8 +58,8 @@ fn read(directory: &Path, expected: &[Vec<u8>]) -> (usize, Result<Rest, LogError
     let mut count = 0;
     loop {
         match reader.next_transaction() {
-            Ok(Some(logged)) => {
-                assert!(logged.wire == expected[count], "transaction {count} is another one");
+            Ok(Some(mut logged)) => {
+                assert!(logged.wire().unwrap() == expected[count], "transaction {count} is another one");
                 count += 1;
             }
             Ok(None) => return (count, Ok(reader.end().unwrap().rest)),

@@ -23,8 +23,8 @@ fn transactions(directory: &Path) -> Vec<(TransactionId, Vec<u8>)> {
     let start = LogPosition { log_version: logs.lowest().unwrap(), offset: 0 };
     let mut reader = LogReader::open(&logs, start).unwrap();
     let mut found = Vec::new();
-    while let Some(logged) = reader.next_transaction().unwrap() {
-        found.push((logged.transaction.id, logged.wire.to_vec()));
+    while let Some(mut logged) = reader.next_transaction().unwrap() {
+        found.push((logged.transaction.id, logged.wire().unwrap().to_vec()));
     }
     found
 }
