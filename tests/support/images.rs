@@ -64,7 +64,7 @@ impl Source {
             // The least that the kernel takes, and more.
             rotation: (128 << 10) << random.below(6),
             preallocate: random.once_in(2),
-            page_cache: ["256k", "1m", "8m"][random.below(3)],
+            page_cache: ["2m", "4m", "16m"][random.below(3)],
             checkpoints: random.within(100..1000) as u64,
         }
     }

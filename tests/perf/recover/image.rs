@@ -48,7 +48,7 @@ impl Image {
             let scratch = tempfile::tempdir().expect("a directory");
             let Made {} = kernel::ask(&json!({
                 "job": "crashbench", "directory": unfinished, "scratch": scratch.path(), "format": format, "seed": 1,
-                "bytes": bytes, "transactions": transactions, "pagecache": "256m",
+                "bytes": bytes, "transactions": transactions, "pagecache": (4 * bytes).to_string(),
             }));
             fs::rename(unfinished, &directory).expect("renamed");
         }
@@ -82,7 +82,8 @@ impl Image {
         Self { directory, store_bytes, transactions: ends.len() as u64, log_bytes, percents }
     }
 
-    /// A copy below `work` whose log ends after that part of it.
+    /// A copy below `work` whose log ends after that part of it. The page cache of the writing database was large enough for
+    /// all, so no page has reached the files since the checkpoint that would need the rest.
     pub fn copy(&self, work: &Path, percent: u64) -> PathBuf {
         let copy = work.join("copy");
         copy_directory(&self.directory, &copy);
