@@ -119,7 +119,7 @@ fn assert_sound(kernel: &Kernel, directory: &Path, what: &str) {
 }
 
 /// Neo4j had nothing to do before it opened the database, but to build indexes that we can't build.
-fn assert_opened_at_once(opened: &Opened, ours: &Path, what: &str) {
+pub fn assert_opened_at_once(opened: &Opened, ours: &Path, what: &str) {
     assert!(!opened.recovered, "{what}: {:#?}", opened.remarks);
     let absent = absent_indexes(ours);
     let remarks: Vec<_> =
@@ -151,6 +151,9 @@ fn indexes(directory: &Path, wanted: impl Fn(&IndexRule) -> bool) -> Vec<u64> {
 fn tells_of_absent_indexes(line: &str, absent: &[u64]) -> bool {
     if line.contains("[o.n.k.i.a.i.IndexPopulationJob]") && !line.contains("Index population started") {
         return true;
+    }
+    if let Some((_, rest)) = line.split_once("Failed to open index:") {
+        return absent.iter().any(|id| rest.starts_with(&format!("{id}. Requesting re-population")));
     }
     let mut ids = line.split("id=").skip(1).map(|rest| rest.split(',').next().and_then(|id| id.parse().ok()));
     line.contains("id=") && ids.all(|id: Option<u64>| id.is_some_and(|id| absent.contains(&id)))
