@@ -147,12 +147,9 @@ pub(super) fn run(
     environment: &Environment,
     streams: &Streams,
 ) -> Exit {
-    let directories = match environment.directories() {
+    let directories = match environment.directories_or_say(streams) {
         Ok(directories) => directories,
-        Err(error) => {
-            streams.err.line(error);
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     let as_lines = arguments.format == OutputFormat::Text;
     if arguments.verbose && as_lines {

@@ -4,6 +4,9 @@ use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::exit::Exit;
+use super::streams::Streams;
+
 /// What a run takes from its environment. `HEAP_SIZE`, `JAVA_OPTS`, `JAVA_HOME` and `NEO4J_DEBUG` have no effect here:
 /// there is no Java Virtual Machine.
 #[derive(Clone, Debug)]
@@ -84,6 +87,14 @@ impl Environment {
             if !conf.is_dir() && self.packaged_conf.is_dir() { self.packaged_conf.clone() } else { conf }
         };
         Ok(Directories { home, conf })
+    }
+
+    /// The same; what is wrong with them is said, and how the program ends because of it.
+    pub(super) fn directories_or_say(&self, streams: &Streams) -> Result<Directories, Exit> {
+        self.directories().map_err(|error| {
+            streams.err.line(error);
+            Exit::Usage
+        })
     }
 }
 

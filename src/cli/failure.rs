@@ -24,6 +24,21 @@ pub fn report(err: &Stream, prefix: &str, error: &(dyn Error + 'static), verbose
     }
 }
 
+/// Writes why a command ended. Of the configuration the outermost text says enough, with a word where there is more.
+pub(super) fn report_of_command(
+    err: &Stream,
+    error: &(dyn Error + 'static),
+    of_configuration: bool,
+    verbose: bool,
+) {
+    if of_configuration && !verbose {
+        err.line(error);
+        err.line(ASK_FOR_MORE);
+    } else {
+        report(err, "", error, verbose);
+    }
+}
+
 /// The text of the innermost cause that is ours, and what the system or a library said below it.
 ///
 /// Neo4j's tool shows the innermost cause of all, which for a system error names neither peer nor step, and for

@@ -89,12 +89,9 @@ enum CommandError {
 
 /// Runs the command.
 pub(super) fn run(arguments: &PrepareRestoreArguments, environment: &Environment, streams: &Streams) -> Exit {
-    let directories = match environment.directories() {
+    let directories = match environment.directories_or_say(streams) {
         Ok(directories) => directories,
-        Err(error) => {
-            streams.err.line(error);
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     if arguments.verbose {
         streams.out.line(format_args!("neo4j {}", super::VERSION));
@@ -102,12 +99,8 @@ pub(super) fn run(arguments: &PrepareRestoreArguments, environment: &Environment
     match prepare_all(arguments, &directories, streams) {
         Ok(()) => Exit::Success,
         Err(error) => {
-            if matches!(error, CommandError::Configuration(_)) && !arguments.verbose {
-                streams.err.line(&error);
-                streams.err.line(failure::ASK_FOR_MORE);
-            } else {
-                failure::report(&streams.err, "", &error, arguments.verbose);
-            }
+            let of_configuration = matches!(error, CommandError::Configuration(_));
+            failure::report_of_command(&streams.err, &error, of_configuration, arguments.verbose);
             match error {
                 CommandError::Interrupted(signal) => Exit::Interrupted(signal),
                 _ => Exit::Failed,
@@ -135,7 +128,7 @@ fn prepare_all(
     let stage = Stage {
         disk: OsDisk::shared(),
         settings: RecoverySettings {
-            page_cache: configuration.page_cache.unwrap_or_else(default_page_cache),
+            page_cache: configuration.page_cache?.unwrap_or_else(default_page_cache),
             threads: recovery_threads(arguments.parallel_recovery),
             retention: retention(configuration.tx_log.retention),
         },

@@ -75,12 +75,9 @@ enum ServeBackupError {
 
 /// Runs the command.
 pub(super) fn run(arguments: &ServeArguments, environment: &Environment, streams: &Streams) -> Exit {
-    let directories = match environment.directories() {
+    let directories = match environment.directories_or_say(streams) {
         Ok(directories) => directories,
-        Err(error) => {
-            streams.err.line(error);
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     match start(arguments, &directories, streams) {
         Ok(()) => Exit::Success,

@@ -116,12 +116,9 @@ enum StoreInfoError {
 
 /// Runs the command.
 pub(super) fn run(arguments: &StoreInfoArguments, environment: &Environment, streams: &Streams) -> Exit {
-    let directories = match environment.directories() {
+    let directories = match environment.directories_or_say(streams) {
         Ok(directories) => directories,
-        Err(error) => {
-            streams.err.line(error);
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     if arguments.verbose {
         streams.out.line(format_args!("neo4j {}", super::VERSION));

@@ -52,7 +52,7 @@ pub struct Sources<'a> {
 }
 
 /// Everything that this program takes from configuration files.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Configuration {
     /// How long the network may take.
     pub timeouts: Timeouts,
@@ -68,8 +68,9 @@ pub struct Configuration {
     pub log_level: LogLevel,
     /// The zone of times in log lines.
     pub log_time_zone: LogTimeZone,
-    /// Bytes of the page cache for commands without an option for it.
-    pub page_cache: Option<u64>,
+    /// Bytes of the page cache for commands without an option for it. Only they look at the value, so only to them a
+    /// wrong one is an error.
+    pub page_cache: Result<Option<u64>, ConfigError>,
     /// Transaction logs.
     pub tx_log: TxLog,
     /// Data directory of the installation.
@@ -162,7 +163,7 @@ impl Configuration {
             ssl: ssl(&read, sources, &mut notices)?,
             log_level: read.of(&setting::LOG_LEVEL)?,
             log_time_zone: read.of(&setting::LOG_TIME_ZONE)?,
-            page_cache: read.of(&setting::PAGE_CACHE)?,
+            page_cache: read.of(&setting::PAGE_CACHE),
             tx_log: TxLog {
                 rotation_size: read.of(&setting::TX_LOG_ROTATION_SIZE)?,
                 retention: read.of(&setting::TX_LOG_RETENTION)?,

@@ -139,11 +139,12 @@ pub(super) fn size(_: &'static str, text: &str) -> Result<u64, ValueError> {
     Ok(bytes::parse(text)?)
 }
 
-/// A size of at least 128 KiB.
+/// A size, or nothing.
 pub(super) fn optional_size(setting: &'static str, text: &str) -> Result<Option<u64>, ValueError> {
     if trim(text).is_empty() { Ok(None) } else { size(setting, text).map(Some) }
 }
 
+/// A size of at least 128 KiB.
 pub(super) fn rotation_size(setting: &'static str, text: &str) -> Result<u64, ValueError> {
     let value = size(setting, text)?;
     if value < 128 << 10 {

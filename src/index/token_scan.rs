@@ -1,4 +1,4 @@
-//! Lookup indexes from the record stores.
+//! Lookup indexes from a scan of the record stores.
 
 use std::path::Path;
 
@@ -8,41 +8,11 @@ use super::IndexError;
 use super::token::{Builder, ENTITIES_PER_RANGE, TokenRange};
 use crate::io::disk::SharedDisk;
 use crate::io::sort::{ByKey, Scratch, Sorter};
-use crate::store::stores::Stores;
-
-/// Puts a new lookup index of the labels of all nodes at `path`. `memory`: bytes to use, about.
-pub fn rebuild_labels(
-    stores: &Stores,
-    scratch: &Scratch,
-    memory: usize,
-    disk: &SharedDisk,
-    path: &Path,
-) -> Result<(), IndexError> {
-    let mut ranges = Ranges::new(scratch, memory);
-    let (mut buffer, mut labels) = (Vec::new(), Vec::new());
-    stores.nodes.scan(|id, node| {
-        stores.labels(id, node.labels, &mut buffer, &mut labels)?;
-        labels.iter().try_for_each(|label| ranges.add(label.0, id.0))
-    })?;
-    ranges.build(disk, path)
-}
-
-/// Puts a new lookup index of the types of all relationships at `path`. `memory`: bytes to use, about.
-pub fn rebuild_types(
-    stores: &Stores,
-    scratch: &Scratch,
-    memory: usize,
-    disk: &SharedDisk,
-    path: &Path,
-) -> Result<(), IndexError> {
-    let mut ranges = Ranges::new(scratch, memory);
-    stores.relationships.scan(|id, relationship| ranges.add(relationship.type_id.0, id.0))?;
-    ranges.build(disk, path)
-}
 
 /// Entries of a lookup index in the making: entities come in the order of their ids, entries are wanted in the order of
 /// tokens.
-struct Ranges {
+#[derive(Debug)]
+pub struct TokenScan {
     range: u64,
     entities: FxHashMap<u32, u64>,
     sorter: Sorter<ByKey>,
@@ -51,13 +21,15 @@ struct Ranges {
 /// Bytes of token and range.
 const KEY: usize = 12;
 
-impl Ranges {
-    fn new(scratch: &Scratch, memory: usize) -> Self {
+impl TokenScan {
+    /// An index without entries. `memory`: bytes to use, about.
+    pub fn new(scratch: &Scratch, memory: usize) -> Self {
         let sorter = Sorter::new(scratch, memory, ByKey { length: KEY });
         Self { range: 0, entities: FxHashMap::default(), sorter }
     }
 
-    fn add(&mut self, token: u32, entity: u64) -> Result<(), IndexError> {
+    /// Takes a token of an entity. Entities must come in ascending order.
+    pub fn add(&mut self, token: u32, entity: u64) -> Result<(), IndexError> {
         let range = entity / ENTITIES_PER_RANGE;
         if range != self.range {
             self.settle()?;
@@ -76,8 +48,10 @@ impl Ranges {
         Ok(())
     }
 
-    fn build(mut self, disk: &SharedDisk, path: &Path) -> Result<(), IndexError> {
+    /// Puts the index at `path`; how many entries it has.
+    pub fn build(mut self, disk: &SharedDisk, path: &Path) -> Result<u64, IndexError> {
         self.settle()?;
+        let mut written = 0;
         let mut builder = Builder::new(disk, path)?;
         let mut sorted = self.sorter.finish()?;
         while let Some(record) = sorted.next()? {
@@ -89,7 +63,9 @@ impl Ranges {
             let range = rest.last_chunk().copied().map_or(0, u64::from_be_bytes);
             let entities = u64::from_be_bytes(*entities);
             builder.push(TokenRange { token: u32::from_be_bytes(token), range, entities })?;
+            written += 1;
         }
-        builder.finish()
+        builder.finish()?;
+        Ok(written)
     }
 }

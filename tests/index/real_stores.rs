@@ -9,7 +9,7 @@ use neo4j_admin::index::id_file::{self, IdFile};
 use neo4j_admin::index::recount::Recount;
 use neo4j_admin::index::statistics::Statistics;
 use neo4j_admin::index::token::{TokenIndex, TokenRange, TokenState};
-use neo4j_admin::index::token_scan::{rebuild_labels, rebuild_types};
+use neo4j_admin::index::token_scan::TokenScan;
 use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::io::sort::Scratch;
 use neo4j_admin::store::id::TransactionId;
@@ -19,7 +19,9 @@ use neo4j_admin::store::page_cache::PageCache;
 use neo4j_admin::store::stores::Stores;
 
 use crate::support::random::Random;
-use crate::support::trees::{Entry, Visitor, assert_sound, entries, open, visit_all};
+use crate::support::trees::{
+    Entry, Visitor, assert_sound, entries, open, rebuild_labels, rebuild_types, visit_all,
+};
 use crate::support::{digest, stores};
 
 /// A database that was closed cleanly.
@@ -161,17 +163,17 @@ fn lookup_indexes_of_the_kernel_are_what_a_scan_of_the_records_finds() {
     let (mut labels, mut types) = (0, 0);
     for database in Database::all(scratch.path()) {
         let runs = Scratch::open(OsDisk::shared(), &database.path("scratch")).expect("a directory");
-        let (disk, stores, memory) = (OsDisk::shared(), &database.stores, 1 << 20);
+        let (stores, memory) = (&database.stores, 1 << 20);
         let path = database.path(layout::NODE_LABEL_INDEX);
         if let Some(expected) = tokens(&path) {
             labels += expected.len();
-            rebuild_labels(stores, &runs, memory, &disk, &path).expect("built");
+            rebuild_labels(stores, TokenScan::new(&runs, memory), &path);
             assert_eq!(tokens(&path).as_ref(), Some(&expected), "{}", path.display());
         }
         let path = database.path(layout::RELATIONSHIP_TYPE_INDEX);
         if let Some(expected) = tokens(&path) {
             types += expected.len();
-            rebuild_types(stores, &runs, memory, &disk, &path).expect("built");
+            rebuild_types(stores, TokenScan::new(&runs, memory), &path);
             assert_eq!(tokens(&path).as_ref(), Some(&expected), "{}", path.display());
         }
     }

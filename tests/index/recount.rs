@@ -6,7 +6,7 @@ use std::path::Path;
 use neo4j_admin::index::counts::CountKey;
 use neo4j_admin::index::recount::Recount;
 use neo4j_admin::index::token::{TokenIndex, TokenState};
-use neo4j_admin::index::token_scan::{rebuild_labels, rebuild_types};
+use neo4j_admin::index::token_scan::TokenScan;
 use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::io::sort::Scratch;
 use neo4j_admin::store::format::Family;
@@ -20,6 +20,7 @@ use neo4j_admin::store::record::{
 use neo4j_admin::store::stores::Stores;
 
 use crate::support::random::Random;
+use crate::support::trees::{rebuild_labels, rebuild_types};
 
 const NODES: u64 = 3_000;
 
@@ -177,7 +178,7 @@ fn lookup_indexes_are_the_same_in_any_memory() {
     for memory in [1 << 20, 4_096] {
         for (nodes, expected) in [(true, &by_label), (false, &by_type)] {
             let rebuild = if nodes { rebuild_labels } else { rebuild_types };
-            rebuild(&graph.stores, &scratch, memory, &OsDisk::shared(), &path).expect("built");
+            rebuild(&graph.stores, TokenScan::new(&scratch, memory), &path);
             let Ok(TokenState::Online(index)) = TokenIndex::open(&PageCache::new(0), &OsDisk, &path) else {
                 panic!("not online");
             };

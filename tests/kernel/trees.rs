@@ -6,7 +6,7 @@ use neo4j_admin::gbptree::{Layout, Tree};
 use neo4j_admin::index::id_file;
 use neo4j_admin::index::recount::Recount;
 use neo4j_admin::index::statistics::Statistics;
-use neo4j_admin::index::token_scan::{rebuild_labels, rebuild_types};
+use neo4j_admin::index::token_scan::TokenScan;
 use neo4j_admin::index::value;
 use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::io::sort::Scratch;
@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use crate::support::kernel::Kernel;
 use crate::support::random::{Random, rounds};
 use crate::support::trees::{
-    self, Entry, Visitor, assert_sound, entries, visit_all, visit_ids, visit_values,
+    self, Entry, Visitor, assert_sound, entries, rebuild_labels, rebuild_types, visit_all, visit_ids,
+    visit_values,
 };
 use crate::support::{digest, stores};
 
@@ -73,10 +74,10 @@ fn build_all(database: &Path, directory: &Path) {
     recount.rebuild_counts(&disk, &path(layout::COUNTS), last).expect("built");
     recount.rebuild_degrees(&disk, &path(layout::DEGREES), last).expect("built");
     let labels = path(layout::NODE_LABEL_INDEX);
-    rebuild_labels(&stores, &scratch, memory, &disk, &labels).expect("built");
+    rebuild_labels(&stores, TokenScan::new(&scratch, memory), &labels);
     let types = path(layout::RELATIONSHIP_TYPE_INDEX);
     if types.exists() {
-        rebuild_types(&stores, &scratch, memory, &disk, &types).expect("built");
+        rebuild_types(&stores, TokenScan::new(&scratch, memory), &types);
     }
     let statistics = path(layout::INDEX_STATISTICS);
     let old = Statistics::open(&cache, &OsDisk, &statistics).expect("readable").expect("there");

@@ -8,13 +8,35 @@ use neo4j_admin::index::files;
 use neo4j_admin::index::id_file::IdLayout;
 use neo4j_admin::index::statistics::StatisticsLayout;
 use neo4j_admin::index::token::TokenLayout;
+use neo4j_admin::index::token_scan::TokenScan;
 use neo4j_admin::index::value::ValueLayout;
 use neo4j_admin::io::disk::{Disk, OsDisk};
+use neo4j_admin::store::id::{NodeId, RelationshipId};
 use neo4j_admin::store::layout::{self, DatabaseLayout, RecordStore};
 use neo4j_admin::store::page_cache::PageCache;
+use neo4j_admin::store::record::{Node, Relationship};
 use neo4j_admin::store::schema::IndexProvider;
+use neo4j_admin::store::stores::Stores;
 
 use super::random::Random;
+
+/// Puts a new lookup index of the labels of all nodes at `path`.
+pub fn rebuild_labels(stores: &Stores, mut scan: TokenScan, path: &Path) {
+    let (mut buffer, mut labels) = (Vec::new(), Vec::new());
+    let add = |id: NodeId, node: Node| {
+        stores.labels(id, node.labels, &mut buffer, &mut labels)?;
+        labels.iter().try_for_each(|label| scan.add(label.0, id.0))
+    };
+    stores.nodes.scan(add).expect("nodes");
+    scan.build(&OsDisk::shared(), path).expect("built");
+}
+
+/// Puts a new lookup index of the types of all relationships at `path`.
+pub fn rebuild_types(stores: &Stores, mut scan: TokenScan, path: &Path) {
+    let add = |id: RelationshipId, relationship: Relationship| scan.add(relationship.type_id.0, id.0);
+    stores.relationships.scan(add).expect("relationships");
+    scan.build(&OsDisk::shared(), path).expect("built");
+}
 
 /// Key and value of an entry.
 pub type Entry = (Vec<u8>, Vec<u8>);

@@ -23,12 +23,9 @@ pub const FAILED: &str = "Execution of backup failed. ";
 
 /// Runs the command.
 pub(super) fn run(arguments: &BackupArguments, environment: &Environment, streams: &Streams) -> Exit {
-    let directories = match environment.directories() {
+    let directories = match environment.directories_or_say(streams) {
         Ok(directories) => directories,
-        Err(error) => {
-            streams.err.line(error);
-            return Exit::Usage;
-        }
+        Err(exit) => return exit,
     };
     if arguments.verbose {
         streams.out.line(format_args!("neo4j {}", super::VERSION));

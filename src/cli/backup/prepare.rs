@@ -23,7 +23,7 @@ use crate::tls::{ClientTls, TlsError};
 use crate::txlog::retention::Retention;
 
 /// What a run needs to know beside its options.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Prepared {
     /// Where the backups are, symbolic links followed.
     pub backup_dir: PathBuf,

@@ -6,19 +6,17 @@ use std::path::Path;
 use rustc_hash::FxHashMap;
 
 use super::apply::Context;
-use super::finals::{Finals, read_labels};
+use super::finals::Finals;
 use super::key_order::{KeyOrder, Op};
 use super::outcome::{Cause, Index};
 use super::parallel;
-use super::token_ranges::TokenRanges;
 use crate::gbptree::Layout;
 use crate::index::files;
 use crate::index::statistics::Sample;
-use crate::index::token::{Builder as TokenBuilder, TokenRange};
+use crate::index::token_scan::TokenScan;
 use crate::index::value::{Builder as ValueBuilder, SpatialSettings, ValueLayout, encode_key};
 use crate::io::sort::{Sorted, Sorter};
 use crate::recovery::RecoveryError;
-use crate::store::id::NodeId;
 use crate::store::schema::{EntityType, IndexProvider, IndexRule, SchemaRule};
 use crate::store::value::Value;
 
@@ -72,7 +70,7 @@ struct Growing<'a> {
 
 enum Entries {
     Values { layout: ValueLayout, spatial: SpatialSettings, properties: Vec<u32>, sorter: Sorter<KeyOrder> },
-    Tokens(TokenRanges),
+    Tokens(TokenScan),
 }
 
 impl<'a> Growing<'a> {
@@ -89,7 +87,7 @@ impl<'a> Growing<'a> {
             if build.index.provider != IndexProvider::TokenLookup {
                 failed = Some(Cause::Unusable("no key has so many properties".to_owned()));
             }
-            Entries::Tokens(TokenRanges::new(context.scratch, memory))
+            Entries::Tokens(TokenScan::new(context.scratch, memory))
         };
         Ok(Self { build, entries, failed })
     }
@@ -123,7 +121,7 @@ impl<'a> Growing<'a> {
         let named = Index::of(rule, index);
         let result = match (failed, entries) {
             (Some(failed), _) => Err(failed),
-            (None, Entries::Tokens(ranges)) => Ok(finish_tokens(context, rule, ranges)?),
+            (None, Entries::Tokens(scan)) => Ok(finish_tokens(context, rule, scan)?),
             (None, Entries::Values { layout, sorter, .. }) => {
                 match files::tree(context.layout, index.provider, rule.id) {
                     Some(path) => finish_values(context, &path, layout, index.unique, sorter.finish()?)?,
@@ -136,21 +134,9 @@ impl<'a> Growing<'a> {
 }
 
 /// Writes a lookup index. It has no statistics; the entries count for the report.
-fn finish_tokens(
-    context: &Context<'_>,
-    rule: &SchemaRule,
-    ranges: TokenRanges,
-) -> Result<Sample, RecoveryError> {
+fn finish_tokens(context: &Context<'_>, rule: &SchemaRule, scan: TokenScan) -> Result<Sample, RecoveryError> {
     let path = files::lookup(context.layout, rule.schema.entity);
-    let mut builder = TokenBuilder::new(context.disk, &path)?;
-    let mut changes = ranges.finish()?;
-    let mut entries = 0;
-    while let Some((token, range, entities, _)) = changes.next()? {
-        builder.push(TokenRange { token, range, entities })?;
-        entries += 1;
-    }
-    builder.finish()?;
-    Ok(Sample { index_size: entries, ..Sample::default() })
+    Ok(Sample { index_size: scan.build(context.disk, &path)?.cast_signed(), ..Sample::default() })
 }
 
 /// Writes a value index, unless two entities share what must be unique.
@@ -223,13 +209,9 @@ fn scan(context: &Context<'_>, entity: EntityType, growing: &mut [Growing<'_>]) 
     let mut key = Vec::new();
     let mut visit = |id: u64, tokens: &[u32], property| -> Result<(), RecoveryError> {
         for number in &lookups {
-            if let Some(Entries::Tokens(ranges)) =
-                growing.get_mut(*number).map(|growing| &mut growing.entries)
+            if let Some(Entries::Tokens(scan)) = growing.get_mut(*number).map(|growing| &mut growing.entries)
             {
-                ranges.turn_to(id)?;
-                for token in tokens {
-                    ranges.set(*token, id, true);
-                }
+                tokens.iter().try_for_each(|token| scan.add(*token, id))?;
             }
         }
         let mut turned = false;
@@ -245,22 +227,17 @@ fn scan(context: &Context<'_>, entity: EntityType, growing: &mut [Growing<'_>]) 
     };
     match entity {
         EntityType::Node => {
-            let (mut labels, mut buffer) = (Vec::new(), Vec::new());
-            context.stores.nodes.scan(|NodeId(id), node| {
-                labels.clear();
-                read_labels(context.stores, NodeId(id), node.labels, &mut buffer, &mut labels)?;
-                visit(id, &labels, node.property)
-            })?;
+            let (mut buffer, mut labels, mut tokens) = (Vec::new(), Vec::new(), Vec::new());
+            context.stores.nodes.scan(|id, node| {
+                context.stores.labels(id, node.labels, &mut buffer, &mut labels)?;
+                tokens.clear();
+                tokens.extend(labels.iter().map(|label| label.0));
+                visit(id.0, &tokens, node.property)
+            })
         }
         EntityType::Relationship => context
             .stores
             .relationships
-            .scan(|id, relationship| visit(id.0, &[relationship.type_id.0], relationship.property))?,
+            .scan(|id, relationship| visit(id.0, &[relationship.type_id.0], relationship.property)),
     }
-    for growing in growing {
-        if let Entries::Tokens(ranges) = &mut growing.entries {
-            ranges.flush()?;
-        }
-    }
-    Ok(())
 }

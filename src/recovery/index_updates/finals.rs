@@ -1,8 +1,7 @@
 //! What the stores say of an entity in the end: for everything that no transaction of the window touched.
 
 use crate::store::error::StoreError;
-use crate::store::id::{NodeId, PropertyId, RelationshipId};
-use crate::store::labels::{LabelField, Labels, decode_dynamic};
+use crate::store::id::{LabelId, NodeId, PropertyId, RelationshipId};
 use crate::store::record::{Node, RecordReader, Relationship};
 use crate::store::schema::EntityType;
 use crate::store::stores::Stores;
@@ -20,6 +19,7 @@ pub(super) struct Finals<'a> {
     properties: Vec<Property>,
     properties_read: bool,
     buffer: Vec<u8>,
+    labels: Vec<LabelId>,
 }
 
 /// What the record of an entity says.
@@ -50,6 +50,7 @@ impl<'a> Finals<'a> {
             properties: Vec::new(),
             properties_read: false,
             buffer: Vec::new(),
+            labels: Vec::new(),
         }
     }
 
@@ -80,7 +81,8 @@ impl<'a> Finals<'a> {
         let mut tokens = Vec::new();
         let property = match kind {
             EntityType::Node => self.nodes.get(NodeId(id))?.map(|node| {
-                read_labels(self.stores, NodeId(id), node.labels, &mut self.buffer, &mut tokens)?;
+                self.stores.labels(NodeId(id), node.labels, &mut self.buffer, &mut self.labels)?;
+                tokens.extend(self.labels.iter().map(|label| label.0));
                 Ok::<_, StoreError>(node.property)
             }),
             EntityType::Relationship => self.relationships.get(RelationshipId(id))?.map(|relationship| {
@@ -131,31 +133,4 @@ impl<'a> Finals<'a> {
         }
         Ok(())
     }
-}
-
-/// Appends the labels of a node.
-pub(super) fn read_labels(
-    stores: &Stores,
-    node: NodeId,
-    field: LabelField,
-    buffer: &mut Vec<u8>,
-    labels: &mut Vec<u32>,
-) -> Result<(), StoreError> {
-    match field.labels() {
-        Labels::Inline(inline) => {
-            for label in inline {
-                labels.push(label.map_err(|error| stores.nodes.slots().malformed(node.0, error))?.0);
-            }
-        }
-        Labels::Dynamic(first) => {
-            buffer.clear();
-            stores.node_labels.read_chain(first, buffer)?;
-            let malformed = |error| stores.node_labels.slots().malformed(first.0, error);
-            let (_, dynamic) = decode_dynamic(buffer).map_err(malformed)?;
-            for label in dynamic {
-                labels.push(label.map_err(malformed)?.0);
-            }
-        }
-    }
-    Ok(())
 }

@@ -83,7 +83,7 @@ pub(super) struct TokenChanges {
 
 impl TokenChanges {
     /// The next: token, range, entities to add, entities to remove.
-    pub(super) fn next(&mut self) -> Result<Option<(u32, u64, u64, u64)>, RecoveryError> {
+    fn next(&mut self) -> Result<Option<(u32, u64, u64, u64)>, RecoveryError> {
         let record = self.sorted.next()?;
         Ok(record.and_then(|record| {
             let (token, rest) = record.split_first_chunk()?;
