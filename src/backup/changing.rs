@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::BackupError;
-use super::manifest::{BLOCK, End, Facts, Manifest, ManifestError, Origin, State};
+use super::manifest::{BLOCK, CheckResult, End, Facts, Manifest, ManifestError, Origin, State};
 use super::stop::Stop;
 use super::target::{DatabaseGuard, Target};
 use crate::io::disk::SharedDisk;
@@ -90,21 +90,23 @@ impl Changing {
         Ok(())
     }
 
-    /// Makes the manifest true again: if something was changed, or if it was not true before. Only blocks that were
-    /// changed are read.
+    /// Makes the manifest true again: if something was changed, or if it was not true before, or if the check said
+    /// something new. Only blocks that were changed are read.
     pub fn end(
         &self,
         origin: &Origin,
         recovered: bool,
+        checked: CheckResult,
         threads: usize,
         stop: &Stop,
     ) -> Result<(), BackupError> {
         let begun = *self.begun.lock().unwrap_or_else(PoisonError::into_inner);
-        if !begun && self.is_true {
+        if !begun && self.is_true && self.facts().is_some_and(|facts| facts.checked == checked) {
             return Ok(());
         }
         self.guard.take()?;
-        let facts = Facts::of(&self.location, origin, recovered)?;
+        let mut facts = Facts::of(&self.location, origin, recovered)?;
+        facts.checked = checked;
         let manifest = match &self.manifest {
             Some(manifest) if self.is_true => {
                 manifest.update(&self.location, facts, &self.disk.changes(), threads, stop)?

@@ -7,6 +7,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 
 use super::changing::Changing;
+use super::check::{CheckSettings, CheckStage, Checked};
 use super::copy_state::{CopyState, Received};
 use super::full::{CopySettings, Copying};
 use super::incremental::{self, Point};
@@ -41,6 +42,8 @@ pub struct Job {
     pub settings: CopySettings,
     /// How the backup is recovered; `None`: its transactions stay unapplied.
     pub recovery: Option<RecoverySettings>,
+    /// How it is checked then; `None`: it is not.
+    pub check: Option<CheckSettings>,
     /// Version of this program, for the manifest.
     pub tool_version: &'static str,
     /// When a full copy may replace a backup that can't be continued.
@@ -101,7 +104,8 @@ impl Job {
     /// Backs up one database, `name` as the user or the server wrote it. Returns where the backup is.
     ///
     /// On error the earlier backup is what it was before or goes further, unless the error says that the copy could not
-    /// be moved.
+    /// be moved. That the check found something, or did not come to its end, is an error, too; then the first copy, and
+    /// a backup that was continued, is at its place all the same.
     pub fn back_up(&self, name: &str) -> Result<PathBuf, BackupError> {
         let began = Instant::now();
         let result = self.stages(name, OffsetDateTime::now_utc());
@@ -118,20 +122,24 @@ impl Job {
         let run = Run { source: &source, target: &target, started };
         let planned =
             plan::decide(&source, &target).or_else(|error| self.fall_back(error).map(Plan::Replace))?;
-        match planned {
+        let checked = match planned {
             Plan::First => self.copy(&run, Some(client), unfinished)?,
             Plan::Replace(reason) => {
                 self.announce(&self.fall_back(reason)?, &target)?;
-                self.copy(&run, Some(client), unfinished)?;
+                self.copy(&run, Some(client), unfinished)?
             }
             Plan::Continue(point) => match self.update(&run, client, &point) {
-                Ok(()) => self.pass_over(unfinished, &target),
+                Ok(checked) => {
+                    self.pass_over(unfinished, &target);
+                    checked
+                }
                 Err(error) => {
                     self.announce(&self.fall_back(error)?, &target)?;
-                    self.copy(&run, None, unfinished)?;
+                    self.copy(&run, None, unfinished)?
                 }
             },
-        }
+        };
+        checked.into_result()?;
         Ok(target.location().to_owned())
     }
 
@@ -239,7 +247,7 @@ impl Job {
     }
 
     /// Brings the backup up to date where it is.
-    fn update(&self, run: &Run<'_>, client: Client, point: &Point) -> Result<(), BackupError> {
+    fn update(&self, run: &Run<'_>, client: Client, point: &Point) -> Result<Checked, BackupError> {
         let Run { source, target, .. } = *run;
         let location = target.location();
         let changing = Arc::new(Changing::of(target, &self.disk)?);
@@ -263,6 +271,7 @@ impl Job {
             changing.begin()?;
         }
         self.recover(disk, location, changing.required())?;
+        let checked = self.check(location)?;
         let earlier = changing.facts();
         let first = earlier.map(|facts| TransactionId(facts.first_transaction));
         let brought = Brought {
@@ -273,7 +282,12 @@ impl Job {
         };
         let unchanged = pulled.transactions.is_none() && earlier.is_some_and(|facts| facts.recovered);
         let recovered = self.recovery.is_some() || unchanged;
-        changing.end(&self.origin(run, &brought)?, recovered, threads(), &self.stop)
+        let result = match (&checked, earlier) {
+            (Checked::No, Some(earlier)) if unchanged => earlier.checked,
+            _ => checked.result(),
+        };
+        changing.end(&self.origin(run, &brought)?, recovered, result, threads(), &self.stop)?;
+        Ok(checked)
     }
 
     /// Applies the transactions of a backup to its store files, if that is wanted and needed.
@@ -292,6 +306,13 @@ impl Job {
             stop: self.stop.clone(),
         };
         stage.recover(directory, required).map(drop)
+    }
+
+    /// Checks a backup that was recovered, if that is wanted.
+    fn check(&self, directory: &Path) -> Result<Checked, BackupError> {
+        let (Some(settings), Some(_)) = (&self.check, self.recovery) else { return Ok(Checked::No) };
+        let Self { disk, progress, runtime, stop, .. } = self;
+        CheckStage { disk, settings, progress, runtime, stop }.check(directory)
     }
 
     fn origin(&self, run: &Run<'_>, brought: &Brought) -> Result<Origin, BackupError> {
@@ -317,7 +338,7 @@ impl Job {
         run: &Run<'_>,
         mut client: Option<Client>,
         unfinished: Option<Leftover>,
-    ) -> Result<(), BackupError> {
+    ) -> Result<Checked, BackupError> {
         if let Some(left) = unfinished {
             if self.resume {
                 let finished = self.continue_copy(run, client.take(), &left);
@@ -335,7 +356,7 @@ impl Job {
         self.or_discard(run.target, &work, finished)
     }
 
-    fn new_copy(&self, run: &Run<'_>, client: Option<Client>, work: &Path) -> Result<(), BackupError> {
+    fn new_copy(&self, run: &Run<'_>, client: Option<Client>, work: &Path) -> Result<Checked, BackupError> {
         let copying = self.copying(run.source, work);
         let copy = self.block_on(async {
             let client = run.source.open(client).await?;
@@ -350,8 +371,8 @@ impl Job {
         run: &Run<'_>,
         client: Option<Client>,
         left: &Leftover,
-    ) -> Result<(), BackupError> {
-        let LeftContent::Unfinished(state) = &left.content else { return Ok(()) };
+    ) -> Result<Checked, BackupError> {
+        let LeftContent::Unfinished(state) = &left.content else { return Ok(Checked::No) };
         let (work, source) = (&left.path, run.source);
         let Some(received) = state.received else {
             let unfinished = Unfinished::examine(work, (**state).clone())?;
@@ -410,17 +431,28 @@ impl Job {
         work: &Path,
         mut client: Option<Client>,
         brought: &Brought,
-    ) -> Result<(), BackupError> {
+    ) -> Result<Checked, BackupError> {
         let Run { source, target, .. } = *run;
         if let Some(script) = self.metadata_script(source, &mut client, target)? {
             write_tool(&self.disk, work, |disk| tools::write_metadata_script(disk, work, &script))?;
         }
         self.recover(self.disk.clone(), work, brought.required)?;
+        let checked = self.check(work)?;
         write_tool(&self.disk, work, |disk| tools::write_database_id(disk, work, source.database))?;
-        let facts = Facts::of(work, &self.origin(run, brought)?, self.recovery.is_some())?;
+        let mut facts = Facts::of(work, &self.origin(run, brought)?, self.recovery.is_some())?;
+        facts.checked = checked.result();
         Manifest::of(work, facts, threads(), &self.stop)?.write(&*self.disk, work)?;
         CopyState::remove(&*self.disk, work)?;
-        self.publish(source, target, work)
+        if checked.is_good() || matches!(target.existing()?, Existing::Nothing) {
+            self.publish(source, target, work)?;
+        } else {
+            self.warn(format!(
+                "The copy stays at '{}', and '{}' is as it was",
+                work.display(),
+                target.location().display()
+            ));
+        }
+        Ok(checked)
     }
 
     /// After a failure the copy stays if the next run can go on with it, else it is deleted.

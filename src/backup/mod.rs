@@ -15,6 +15,8 @@
 //! | [`full`] | a full copy, from the first request until it is on the medium |
 //! | [`manifest`] | what a backup is, its files with their checksums, and the comparison with them |
 //! | [`recover`] | the transactions go into the store files of the copy |
+//! | [`check`] | whether the copy is consistent |
+//! | `worker` | both of them beside the wait for a signal |
 //! | [`prepare_restore`] | the same later, for a backup that was made without it |
 //! | [`incremental`] | new transactions for a backup that is there |
 //! | [`changing`] | a backup and its manifest while files are changed where they are |
@@ -26,6 +28,7 @@
 //! | [`stop`] | the wish of a user to end it early |
 
 pub mod changing;
+pub mod check;
 pub mod copy_state;
 pub mod full;
 pub mod inbox;
@@ -47,6 +50,7 @@ pub mod stop;
 pub mod store_files;
 pub mod target;
 pub mod witness;
+mod worker;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -58,6 +62,7 @@ use self::path::PathError;
 use self::stop::Signal;
 use crate::catchup::CatchupError;
 use crate::catchup::timeouts::IsoDuration;
+use crate::consistency::CheckError;
 use crate::io::block_writer::WriteError;
 use crate::io::disk::DiskError;
 use crate::recovery::RecoveryError;
@@ -231,6 +236,19 @@ pub enum BackupError {
         /// Why it is not.
         #[source]
         source: Box<BackupError>,
+    },
+    /// Copy and recovery are done, and the check did not come to its end.
+    #[error("Failed to do consistency check on the backup")]
+    NotChecked {
+        /// Why not.
+        #[source]
+        source: Box<CheckError>,
+    },
+    /// Copy and recovery are done, and the copy is inconsistent. The text is Neo4j's.
+    #[error("Inconsistencies found on. See '{}' for details.", report.display())]
+    Inconsistent {
+        /// The report of the check.
+        report: PathBuf,
     },
     /// The user ended the run.
     #[error("interrupted by {0}")]

@@ -1,17 +1,15 @@
 //! The stage behind the copy: the transactions of the logs go into the store files.
 
-use std::panic::resume_unwind;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::oneshot;
 
 use super::BackupError;
 use super::progress::{Event, Progress};
 use super::stop::Stop;
+use super::worker::aside;
 use crate::io::disk::SharedDisk;
 use crate::io::stopping_disk::StoppingDisk;
 use crate::recovery::{Outcome, Recovery, RecoveryEvent, RecoveryProgress};
@@ -75,35 +73,9 @@ impl Stage {
             force: false,
         };
         let told = Told(self.progress.clone());
-        let (done, result) = oneshot::channel();
-        let worker = thread::Builder::new().name("recovery".to_owned()).spawn(move || {
-            // Nobody waits any more when the run has ended.
-            let _ = done.send(recovery.run(&told));
-        });
-        let worker = worker.map_err(BackupError::Thread)?;
-        let ended = self.runtime.block_on(async {
-            let mut result = result;
-            tokio::select! {
-                biased;
-                ended = &mut result => Ok(ended),
-                signal = self.stop.wait() => match tokio::time::timeout(GRACE, result).await {
-                    // It had come to its end before it noticed.
-                    Ok(ended @ Ok(Ok(_))) => Ok(ended),
-                    _ => Err(BackupError::Interrupted(signal)),
-                },
-            }
-        })?;
-        match ended {
-            Ok(Ok(outcome)) => Ok(outcome),
-            // After a signal each step fails.
-            Ok(Err(error)) => {
-                Err(self.stop.requested().map_or_else(|| error.into(), BackupError::Interrupted))
-            }
-            Err(_) => match worker.join() {
-                Err(panic) => resume_unwind(panic),
-                Ok(()) => Err(BackupError::Ended),
-            },
-        }
+        let outcome = aside("recovery", &self.runtime, &self.stop, GRACE, move || recovery.run(&told))?;
+        // After a signal each step fails; a recovery that had come to its end before it noticed is one.
+        outcome.map_err(|error| self.stop.requested().map_or_else(|| error.into(), BackupError::Interrupted))
     }
 }
 

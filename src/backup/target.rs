@@ -18,7 +18,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::BackupError;
 use super::copy_state::{COPY_STATE_FILE, CopyState, StateError};
-use super::manifest::MANIFEST_FILE;
+use super::manifest::{CheckResult, MANIFEST_FILE, Manifest};
 use crate::io::disk::{DiskError, SharedDisk};
 use crate::io::filesystem::{remove_tree, size_below};
 use crate::io::lock::{FileLock, LockError};
@@ -193,7 +193,7 @@ impl Target {
     }
 
     /// Moves a finished copy of the database to its place if nothing is there: an earlier run was stopped between the
-    /// two steps of a switch. Returns where the copy was.
+    /// two steps of a switch. One that the check found inconsistent stays where it is. Returns where the copy was.
     pub fn finish_switch(&self, database: DatabaseId) -> Result<Option<PathBuf>, BackupError> {
         if !is_free(&self.location)? {
             return Ok(None);
@@ -201,7 +201,9 @@ impl Target {
         let candidates = self.siblings("tmp")?;
         let Some((_, path)) = candidates
             .into_iter()
-            .filter(|(_, path)| is_finished(path) && read_database_id(path) == Some(database))
+            .filter(|(_, path)| {
+                is_finished(path) && read_database_id(path) == Some(database) && !is_inconsistent(path)
+            })
             .max_by_key(|(number, _)| *number)
         else {
             return Ok(None);
@@ -376,6 +378,11 @@ fn is_free(path: &Path) -> Result<bool, DiskError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
         Err(source) => Err(DiskError::new("examine", path, source)),
     }
+}
+
+fn is_inconsistent(directory: &Path) -> bool {
+    let manifest = Manifest::read(directory);
+    matches!(manifest, Ok(Some(manifest)) if manifest.backup.checked == CheckResult::Inconsistent)
 }
 
 fn is_finished(directory: &Path) -> bool {

@@ -24,7 +24,8 @@ use crate::consistency::{self, Check, CheckError, CheckOptions, RecordType, Verd
 use crate::io::disk::OsDisk;
 use crate::store::layout::DatabaseLayout;
 
-/// Bytes for pages that are not read in their order. More makes no check faster, for the stores are read as they lie.
+/// Bytes for pages that are not read in their order, unless the configuration says something else. More makes hardly a
+/// check faster, for the stores are read as they lie.
 const PAGE_CACHE: u64 = 64 << 20;
 
 /// The command and its options.
@@ -225,24 +226,23 @@ fn check(arguments: &CheckConsistencyArguments, directories: &Directories, strea
         OutputFormat::Text => Some(log::of_run(&configuration, arguments.verbose, streams)),
         OutputFormat::Json => None,
     };
+    let page_cache = match configuration.page_cache {
+        Ok(size) => size.unwrap_or(PAGE_CACHE),
+        Err(error) => return Checked { directory, result: Err(error.into()) },
+    };
+    let threads = thread::available_parallelism().map_or(1, Into::into);
     let options = arguments.options.clone();
+    let check = Check { layout, disk: OsDisk::shared(), options, page_cache, threads };
     let result = match &log {
-        Some(log) => log.observe(|| check_layout(layout, options, Some(log))),
-        None => check_layout(layout, options, None),
+        Some(log) => log.observe(|| check_alone(&check, Some(log))),
+        None => check_alone(&check, None),
     };
     Checked { directory, result: result.map_err(CommandError::from) }
 }
 
 /// Checks a database that nobody else may use meanwhile.
-fn check_layout(
-    layout: DatabaseLayout,
-    options: CheckOptions,
-    log: Option<&Log>,
-) -> Result<Verdict, CheckError> {
-    let disk = OsDisk::shared();
-    let _lock = consistency::lock(&*disk, &layout)?;
-    let threads = thread::available_parallelism().map_or(1, Into::into);
-    let check = Check { layout, disk, options, page_cache: PAGE_CACHE, threads };
+fn check_alone(check: &Check, log: Option<&Log>) -> Result<Verdict, CheckError> {
+    let _lock = consistency::lock(&*check.disk, &check.layout)?;
     let verdict = check.run(&CheckConsole::new(log.cloned()))?;
     if let Some(log) = log {
         for index in &verdict.unchecked {

@@ -6,7 +6,6 @@ use std::process::Child;
 
 use neo4j_admin::catchup::ProtocolVersion;
 use neo4j_admin::catchup::server::ServerOptions;
-use neo4j_admin::serve::StoreDirectory;
 use rustix::process::{Pid, Signal};
 
 use crate::support::backup_run::{BackupRun, not_continuable};
@@ -14,7 +13,6 @@ use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::memory_source::State;
 use crate::support::serving::Serving;
 use crate::support::small_store;
-use crate::support::stores;
 use crate::support::tool::{Outcome, Tool};
 
 /// What is expected of a run: exit code, the whole of standard error (`{dir}`: the backup directory, `{from}`: the
@@ -212,39 +210,6 @@ fn a_backup_that_can_not_be_continued_stays_without_fallback() {
     let err = "Execution of backup failed. No check point found in any log file from version 12 to 12";
     assert_ended(&ended, &Expected { code: 1, err, last: FINISHED }, &run, &from, "no fallback");
     assert_eq!(run.names(), ["neo4j"]);
-}
-
-#[test]
-fn a_demanded_check_that_can_not_be_made_is_exit_code_2_with_the_copy_at_its_place() {
-    let stores = tempfile::tempdir().unwrap();
-    stores::unpack("aligned", stores.path());
-    let server = Serving::start(StoreDirectory::open(stores.path()).unwrap());
-    for (options, code, err, last) in [
-        (
-            &["--check-consistency=true"][..],
-            2,
-            "Failed to do consistency check on the backup",
-            "The copy is not checked: this version has no consistency checker",
-        ),
-        (&[], 0, "", "Backup complete successful."),
-        (&["--check-consistency=false"], 0, "", "Backup complete successful."),
-        (&["--check-consistency=true", "--prepare-restore=false"], 0, "", "Backup complete successful."),
-        (
-            &["--check-consistency=true", "--database=*"],
-            1,
-            "Execution of backup failed. Not all databases are backed up",
-            "databaseName=neo4j, backupStatus=failed, reason=Failed to do consistency check on the backup",
-        ),
-    ] {
-        let (run, from) = (BackupRun::new(), server.address.to_string());
-        let ended = back_up(&run, &from, options, &[]);
-        assert_ended(&ended, &Expected { code, err, last }, &run, &from, &format!("{options:?}"));
-        assert_eq!(run.names(), ["neo4j"]);
-        let recovers = !options.contains(&"--prepare-restore=false");
-        for line in ["Start recovering store", "Finish recovering store, took "] {
-            assert_eq!(ended.stdout.contains(line), recovers, "{}", ended.stdout);
-        }
-    }
 }
 
 #[test]

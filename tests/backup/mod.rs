@@ -1,5 +1,6 @@
 //! Backups from our own server: whole ones, and what faults leave behind.
 
+mod check;
 mod failures;
 mod faults;
 mod full;

@@ -89,6 +89,7 @@ impl BackupRun {
             },
             // Most tests copy files that are none of a real store.
             recovery: None,
+            check: None,
             tool_version: "test",
             fallback: Fallback::IfItHelps,
             resume: true,

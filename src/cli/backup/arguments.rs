@@ -7,6 +7,7 @@ use crate::catchup::message::MetadataKind;
 use crate::cli::check_options;
 use crate::cli::grammar::Call;
 use crate::cli::usage::UsageError;
+use crate::consistency::CheckOptions;
 
 /// What the command line of a backup says.
 #[derive(Clone, Debug)]
@@ -24,16 +25,8 @@ pub struct BackupArguments {
     pub pagecache: String,
     /// Whether the copy is to be checked.
     pub check_consistency: bool,
-    /// Whether the command line says so, and not the default.
-    pub check_consistency_given: bool,
-    /// Where the report of the check goes. It must exist even when nothing is checked.
-    pub report_dir: PathBuf,
-    /// Check nodes, relationships, properties, types and tokens.
-    pub check_graph: bool,
-    /// Check indexes.
-    pub check_indexes: bool,
-    /// Check the structure of indexes.
-    pub check_index_structure: bool,
+    /// What of it, and where the report goes. That directory must exist even when nothing is checked.
+    pub check: CheckOptions,
     /// Options on the command line that have no effect any more, with their dashes.
     pub deprecated: Vec<&'static str>,
     /// More settings, which win over `neo4j.conf`.
@@ -68,11 +61,7 @@ impl BackupArguments {
             fallback_to_full: call.value("fallback-to-full")?,
             pagecache: call.value("pagecache")?,
             check_consistency: call.value("check-consistency")?,
-            check_consistency_given: call.is_given("check-consistency"),
-            report_dir: call.value("report-dir")?,
-            check_graph: call.value("check-graph")?,
-            check_indexes: call.value("check-indexes")?,
-            check_index_structure: call.value("check-index-structure")?,
+            check: check_options::of(call)?,
             deprecated: check_options::deprecated(call),
             additional_config: call.optional("additional-config"),
             include_metadata: call.optional("include-metadata"),

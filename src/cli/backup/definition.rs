@@ -18,8 +18,11 @@ pub(in crate::cli) fn definition() -> Command {
              Options written as --name[=<true/false>] negate their default when they stand without a value: \
              --check-consistency alone means --check-consistency=false. Write the value.\n\
              \n\
-             The first run makes a full copy, later ones fetch what was committed since. This version does not check \
-             the copy: with --check-consistency=true the exit code is 2.\n\
+             The first run makes a full copy, later ones fetch what was committed since. Then the transactions are \
+             applied and the result is checked.\n\
+             \n\
+             The exit code is 0 if all went well, 1 if a backup failed, 2 if only its check could not be made, and 3 if \
+             the check found inconsistencies. Of several databases it is 0 or 1.\n\
              \n\
              For more information see: https://neo4j.com/docs/operations-manual/current/backup/",
         )

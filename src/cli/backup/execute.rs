@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::thread;
 
 use tokio::runtime::{Builder, Runtime};
 
@@ -9,12 +10,13 @@ use super::FAILED;
 use super::arguments::BackupArguments;
 use super::prepare::Prepared;
 use crate::backup::BackupError;
+use crate::backup::check::CheckSettings;
 use crate::backup::job::{Fallback, Job};
-use crate::backup::progress::{Event, Progress};
 use crate::backup::run::{self, Outcome};
 use crate::backup::selection::Selection;
 use crate::backup::stop::Stop;
 use crate::cli::VERSION;
+use crate::cli::check_console::CheckConsole;
 use crate::cli::exit::Exit;
 use crate::cli::failure::{self, root_cause};
 use crate::cli::log::{Level, Log};
@@ -28,9 +30,6 @@ const SUMMARY_SOURCE: &str = "c.n.b.i.OnlineBackupExecutor";
 
 /// The last line of a run that did all that it was asked for.
 const SUCCESS: &str = "Backup complete successful.";
-
-/// What a copy that was not checked although this was demanded is reported as.
-const NOT_CHECKED: &str = "Failed to do consistency check on the backup";
 
 /// Why a run failed that had begun.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +49,7 @@ pub(super) fn execute(
     log: &Log,
     streams: &Streams,
 ) -> Exit {
-    match back_up(arguments, prepared, log) {
+    match back_up(arguments, prepared, log, streams) {
         Ok(outcomes) => conclude(&outcomes, arguments, log, streams),
         Err(error) => {
             failure::report(&streams.err, FAILED, &error, arguments.verbose);
@@ -66,17 +65,18 @@ fn back_up(
     arguments: &BackupArguments,
     prepared: &Prepared,
     log: &Log,
+    streams: &Streams,
 ) -> Result<Vec<Outcome>, ExecuteError> {
     let runtime = runtime(prepared.settings.retries.connections).map_err(ExecuteError::Runtime)?;
     let stop = Stop::default();
     signals::listen(&runtime, &stop).map_err(ExecuteError::Runtime)?;
-    let progress = Arc::new(LogProgress::new(log.clone()));
     let job = Job {
         disk: OsDisk::shared(),
         backup_dir: prepared.backup_dir.clone(),
         servers: prepared.servers.clone(),
         settings: prepared.settings,
         recovery: prepared.recovery,
+        check: arguments.checks().then(|| check_settings(arguments, prepared, log, streams)),
         tool_version: VERSION,
         fallback: match (arguments.fallback_to_full, arguments.fallback_on_any_error) {
             (false, _) => Fallback::Never,
@@ -86,16 +86,11 @@ fn back_up(
         resume: arguments.resume,
         cleanup: arguments.cleanup,
         metadata: arguments.include_metadata,
-        progress: progress.clone(),
+        progress: Arc::new(LogProgress::new(log.clone())),
         runtime: runtime.handle().clone(),
         stop,
     };
-    let outcomes = run::run(&job, &arguments.database)?;
-    if arguments.checks() && outcomes.iter().any(|outcome| outcome.result.is_ok()) {
-        let text = "The copy is not checked: this version has no consistency checker";
-        progress.report(&Event::Warning(text.to_owned()));
-    }
-    Ok(outcomes)
+    Ok(run::run(&job, &arguments.database)?)
 }
 
 /// Threads for the network: one per connection, because a connection writes to the medium what it receives.
@@ -103,40 +98,54 @@ fn runtime(connections: usize) -> io::Result<Runtime> {
     Builder::new_multi_thread().worker_threads(connections.clamp(1, 32)).enable_all().build()
 }
 
-/// Whether a check was demanded; by default it is left out with a word in the log.
-fn demands_check(arguments: &BackupArguments) -> bool {
-    arguments.check_consistency_given && arguments.checks()
+/// How the copies are checked. Entries of the report are log lines for those who look for a mistake.
+fn check_settings(
+    arguments: &BackupArguments,
+    prepared: &Prepared,
+    log: &Log,
+    streams: &Streams,
+) -> CheckSettings {
+    CheckSettings {
+        options: arguments.check.clone(),
+        page_cache: prepared.page_cache,
+        threads: thread::available_parallelism().map_or(1, Into::into),
+        progress: Arc::new(CheckConsole::of_backup(arguments.verbose.then(|| log.clone()), &streams.err)),
+    }
 }
 
 /// The last lines and the exit code. Specification: command line 3.1, 3.3.
 fn conclude(outcomes: &[Outcome], arguments: &BackupArguments, log: &Log, streams: &Streams) -> Exit {
-    let demanded = demands_check(arguments);
     if let (Selection::Name(_), [only]) = (&arguments.database, outcomes) {
-        return match &only.result {
-            Err(error) => {
-                failure::report(&streams.err, FAILED, error, arguments.verbose);
-                Exit::Failed
+        let Err(error) = &only.result else {
+            streams.out.line(SUCCESS);
+            return Exit::Success;
+        };
+        return match (error, arguments.verbose) {
+            (BackupError::Inconsistent { .. }, _) => {
+                streams.err.line(error);
+                Exit::Inconsistent
             }
-            Ok(_) if demanded => {
-                streams.err.line(NOT_CHECKED);
+            (BackupError::NotChecked { .. }, false) => {
+                streams.err.line(error);
                 Exit::CheckIncomplete
             }
-            Ok(_) => {
-                streams.out.line(SUCCESS);
-                Exit::Success
+            (BackupError::NotChecked { .. }, true) => {
+                failure::report(&streams.err, "", error, true);
+                Exit::CheckIncomplete
+            }
+            (_, verbose) => {
+                failure::report(&streams.err, FAILED, error, verbose);
+                Exit::Failed
             }
         };
     }
     let mut all = true;
     for Outcome { database, result } in outcomes {
-        let failed = match result {
-            Err(error) => Some(root_cause(error)),
-            Ok(_) if demanded => Some(NOT_CHECKED.to_owned()),
-            Ok(_) => None,
+        let (status, reason) = match result {
+            Ok(_) => ("successful", String::new()),
+            Err(error) => ("failed", reason(error)),
         };
-        all &= failed.is_none();
-        let status = if failed.is_some() { "failed" } else { "successful" };
-        let reason = failed.unwrap_or_default();
+        all &= result.is_ok();
         let line = format!("databaseName={database}, backupStatus={status}, reason={reason}");
         log.line(Level::Info, SUMMARY_SOURCE, line);
     }
@@ -146,5 +155,13 @@ fn conclude(outcomes: &[Outcome], arguments: &BackupArguments, log: &Log, stream
     } else {
         streams.err.line(format_args!("{FAILED}Not all databases are backed up"));
         Exit::Failed
+    }
+}
+
+/// Why one of several failed, in one line: its cause, or what the check said.
+fn reason(error: &BackupError) -> String {
+    match error {
+        BackupError::Inconsistent { .. } | BackupError::NotChecked { .. } => error.to_string(),
+        other => root_cause(other),
     }
 }

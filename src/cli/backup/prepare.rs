@@ -33,6 +33,8 @@ pub struct Prepared {
     pub settings: CopySettings,
     /// How it is recovered, if that is wanted.
     pub recovery: Option<RecoverySettings>,
+    /// Bytes of the page cache.
+    pub page_cache: u64,
     /// The configuration files.
     pub configuration: Configuration,
 }
@@ -100,7 +102,7 @@ pub(super) fn prepare(
         additional: arguments.additional_config.as_deref(),
         expand_commands: arguments.expand_commands,
     })?;
-    for directory in [&backup_dir, &arguments.report_dir] {
+    for directory in [&backup_dir, &arguments.check.report_directory] {
         // An empty path is the working directory, which exists.
         if !directory.as_os_str().is_empty() && !directory.is_dir() {
             return Err(PrepareError::NotADirectory(directory.clone()));
@@ -122,7 +124,7 @@ pub(super) fn prepare(
         threads: recovery_threads(arguments.parallel_recovery),
         retention: retention(configuration.tx_log.retention),
     });
-    Ok(Prepared { backup_dir, servers, settings, recovery, configuration })
+    Ok(Prepared { backup_dir, servers, settings, recovery, page_cache, configuration })
 }
 
 /// The policy of a configuration as recovery takes it.
