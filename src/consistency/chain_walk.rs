@@ -2,7 +2,7 @@
 
 use rustc_hash::FxHashSet;
 
-use super::raw::{NONE, RawDynamic, RawReader};
+use super::raw::{DynamicHeader, NONE, RawDynamic, RawReader};
 use crate::store::error::StoreError;
 use crate::store::record::CycleGuard;
 
@@ -69,8 +69,15 @@ pub(super) fn walk(
         if last.is_none() {
             visited.closes(id);
         }
-        let record = reader.get(id)?;
+        let mut record = reader.get(id)?;
         if !record.header.used {
+            // Neo4j stops reading at a length that is too great: the rest is that of the record that it read before.
+            if let Some(last) = &last
+                && record.header.too_long
+            {
+                let header = DynamicHeader { used: false, too_long: true, ..last.header };
+                record = RawDynamic { id, header, data: last.data.clone() };
+            }
             return meet(match last {
                 None => Step::FirstNotInUse(&record),
                 Some(_) => Step::NextNotInUse(&record),

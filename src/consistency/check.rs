@@ -119,7 +119,9 @@ impl Check {
         };
         let disk = ReadOnly::new(SharedDisk::clone(&self.disk));
         let cache = PageCache::new(self.page_cache);
-        let stores = Stores::open(&cache, &disk, &self.layout, family)?;
+        let stores = Stores::open_damaged(&cache, &disk, &self.layout, family, &mut |store, error| {
+            dynamic_store::without_header(report, family, store, error)
+        })?;
         let high = HighIds::read(&self.layout, &disk, &cache, &stores, report)?;
         let opened = Opened {
             check: self,

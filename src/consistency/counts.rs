@@ -93,6 +93,7 @@ pub(super) fn check(
     let say = |finding: Finding, key, count, observed: i64| {
         report.record(finding, &CountsText { key, count }, &[&observed]);
     };
+    let (labels, types) = (context.labels.high as i64, context.types.high as i64);
     let mut ended = false;
     let walk = tree.walk_leaves(&mut |key, value| {
         let (Some(key), Some(count)) = (decode_key(key), value.first_chunk()) else { return };
@@ -110,7 +111,9 @@ pub(super) fn check(
             }
             RELATIONSHIPS => {
                 let (start, type_id, end) = (first >> 32, low(first), i64::from(second));
-                if start != ANY && end != ANY {
+                // Of tokens that there can't be, any count is looked at.
+                let is_possible = start < labels && type_id < types && end < labels;
+                if start != ANY && end != ANY && is_possible {
                     report.record(c::COUNT_OF_BOTH_ENDS, &CountsText { key, count }, &[]);
                     // Neo4j takes nothing in that stands behind such a key.
                     ended = true;
@@ -124,12 +127,11 @@ pub(super) fn check(
             _ => {}
         }
     })?;
-    if walk == LeafWalk::Stuck {
+    if walk != LeafWalk::Ended {
         let message =
             format!("The counts store can't be read to its end.\nIndex file: {}.", tree.path().display());
         report.lines(super::report::Level::Error, super::summary::RecordType::Counts, &message);
     }
-    let (labels, types) = (context.labels.high as i64, context.types.high as i64);
     for (&label, &found) in observed.nodes.range(0..labels) {
         if found > 0 {
             say(c::NODE_COUNT, (NODES, label, 0), 0, found);

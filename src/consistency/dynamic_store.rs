@@ -5,10 +5,39 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::error::CheckError;
 use super::fingerprint::{Claim, Mixer};
 use super::raw::{DynamicHeader, NONE};
+use super::report::{Level, Reporter};
 use super::scan::scan;
+use super::summary::RecordType;
+use crate::store::error::StoreError;
+use crate::store::format::Family;
 use crate::store::id::DynamicId;
+use crate::store::layout::RecordStore;
 use crate::store::record::{Dynamic, DynamicFile};
 use crate::store::value::array;
+
+/// Reports a store whose header does not say how long its records are, and gives the length that they have in nearly every
+/// store. Neo4j's checker aborts.
+pub(super) fn without_header(
+    report: &Reporter<'_>,
+    family: Family,
+    store: RecordStore,
+    error: StoreError,
+) -> Result<usize, StoreError> {
+    if !matches!(error, StoreError::Header { .. }) {
+        return Err(error);
+    }
+    let name = 30 + Dynamic::header_size(family);
+    let (about, size) = match store {
+        RecordStore::NodeLabels => (RecordType::NodeDynamicLabel, 64),
+        RecordStore::PropertyString => (RecordType::StringProperty, 128),
+        RecordStore::PropertyArray => (RecordType::ArrayProperty, 128),
+        RecordStore::LabelName => (RecordType::LabelName, name),
+        RecordStore::RelationshipTypeName => (RecordType::RelationshipTypeName, name),
+        _ => (RecordType::PropertyKeyName, name),
+    };
+    report.lines(Level::Error, about, &format!("{error}: they are read as records of {size} bytes."));
+    Ok(size)
+}
 
 /// A bit per record.
 #[derive(Debug)]

@@ -19,6 +19,8 @@ pub(super) struct Labels {
     pub sound: bool,
     /// They can't be read: the node counts as one without labels.
     pub broken: bool,
+    /// They can't be read because one is no label: a large index does not take the node for one that can't be compared.
+    pub illegal: bool,
     /// Ascending, each once.
     pub sorted: Vec<i64>,
     /// Those that the count of nodes with a label takes in: up to the first that is out of order.
@@ -43,6 +45,7 @@ impl<'a> LabelReader<'a> {
         labels.sorted.clear();
         labels.counted.clear();
         labels.broken = false;
+        labels.illegal = false;
         labels.sound = true;
         self.found.clear();
         match LabelField(node.labels).labels() {
@@ -98,6 +101,7 @@ impl<'a> LabelReader<'a> {
             if !(0..=MAX_LABEL).contains(&label) {
                 labels.sound = false;
                 labels.broken = true;
+                labels.illegal = true;
                 labels.sorted.clear();
                 if reports {
                     report.record(c::NODE_ILLEGAL_LABEL, node, &[]);

@@ -118,7 +118,7 @@ impl Pass<'_> {
 
     fn read_labels(&mut self, node: &RawNode, sets: &LabelSets) -> Result<u32, CheckError> {
         self.labels.read(node, &mut self.found, false)?;
-        let Labels { sound, broken, sorted, counted } = &self.found;
+        let Labels { sound, broken, sorted, counted, .. } = &self.found;
         self.made.labels_are_sound &= sound;
         let set = sets.number(sorted);
         self.counts.labelled(if *broken { &[] } else { counted });

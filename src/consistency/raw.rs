@@ -511,9 +511,9 @@ impl RawReader<'_, RawDynamic> {
 impl RawReader<'_, RawToken> {
     /// The token of an id.
     pub fn get(&mut self, id: i64) -> Result<RawToken, StoreError> {
-        let Some(slot_id) = self.slot_of(id) else { return Ok(RawToken { id, ..RawToken::default() }) };
-        let slot = self.reader.slot(slot_id)?;
-        Ok(slot.map_or(RawToken { id, ..RawToken::default() }, |slot| RawToken::decode(id, slot)))
+        let cleared = RawToken { id, name: -1, ..RawToken::default() };
+        let Some(slot_id) = self.slot_of(id) else { return Ok(cleared) };
+        Ok(self.reader.slot(slot_id)?.map_or(cleared, |slot| RawToken::decode(id, slot)))
     }
 }
 

@@ -157,20 +157,25 @@ impl Explain<'_> {
         let first_time = from == 0;
         let mut failure = None;
         let mut visit = |key: &[u8]| -> Result<(), CheckError> {
-            let Ok((entity, values)) = decode_key(layout.keys(), layout.slots(), key) else { return Ok(()) };
+            // Values that can't be read are none that a node can have.
+            let (entity, values) = match decode_key(layout.keys(), layout.slots(), key) {
+                Ok((entity, values)) => (entity, Some(values)),
+                Err(_) => (key.first_chunk().map_or(u64::MAX, |entity| u64::from_be_bytes(*entity)), None),
+            };
             let place = entity.checked_sub(from).filter(|_| entity < to);
             match place.and_then(|place| entries.get_mut(place as usize)) {
-                Some(entry) => *entry = Some(hash(values.iter())),
+                Some(entry) => *entry = Some(values.as_ref().map_or_else(|| hash_key(key), |v| hash(v.iter()))),
                 None if first_time && entity >= end => {
                     let node = nodes.get(entity as i64)?;
                     context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(node.id), &[&node]);
                 }
                 None => {}
             }
-            if first_time && self.target.index.unique {
+            // The values of a node behind the last one are not compared.
+            if first_time && self.target.index.unique && entity < end {
                 if same_values(*layout, &mut last, key) {
                     let node = nodes.get(entity as i64)?;
-                    let values: Vec<_> = values.iter().map(TypedText).collect();
+                    let values: Vec<_> = values.iter().flatten().map(TypedText).collect();
                     let arguments: [&dyn Display; 3] = [&self.argument, &List(&values), &last_entity];
                     context.report.record(c::NODE_NOT_UNIQUE, &node, &arguments);
                 }
@@ -204,7 +209,7 @@ impl Explain<'_> {
             return Ok(());
         }
         state.labels.read(&node, &mut state.found, false)?;
-        if state.found.broken {
+        if state.found.broken && !state.found.illegal {
             return Ok(());
         }
         let covered = self.target.covers(&state.found.sorted);
@@ -376,6 +381,13 @@ fn hash<'v>(values: impl Iterator<Item = &'v Value>) -> u64 {
     hasher.finish()
 }
 
+/// Stands for the values of a key that can't be read.
+fn hash_key(key: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (Kind::Unreadable, key).hash(&mut hasher);
+    hasher.finish()
+}
+
 /// What kind of value comes next.
 #[derive(Hash)]
 enum Kind {
@@ -385,6 +397,7 @@ enum Kind {
     Text,
     Array,
     Other,
+    Unreadable,
 }
 
 fn hash_value(value: &Value, hasher: &mut DefaultHasher) {

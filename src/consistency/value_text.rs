@@ -4,6 +4,7 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
+use crate::index::value::zone_offset;
 use crate::store::value::{Array, Crs, DateTime, Duration, LocalDateTime, Point, Time, Value, Zone};
 
 /// Items of an array that are shown, at most.
@@ -274,7 +275,7 @@ fn time(f: &mut Formatter<'_>, value: &Time) -> fmt::Result {
     offset(f, value.offset)
 }
 
-/// A moment in a zone with a name is shown in UTC: what the clocks there showed is not known here.
+/// A moment as the clocks of its zone show it.
 fn date_time(f: &mut Formatter<'_>, value: &DateTime) -> fmt::Result {
     let local = |seconds: i32| LocalDateTime {
         second: value.second.saturating_add(i64::from(seconds)),
@@ -286,8 +287,10 @@ fn date_time(f: &mut Formatter<'_>, value: &DateTime) -> fmt::Result {
             offset(f, seconds)
         }
         Zone::Named(zone) => {
-            local_date_time(f, local(0))?;
-            write!(f, "Z[{zone}]")
+            let seconds = zone_offset(zone, value.second).unwrap_or_default();
+            local_date_time(f, local(seconds))?;
+            offset(f, seconds)?;
+            write!(f, "[{zone}]")
         }
     }
 }

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 use std::fmt::Write;
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
+
 use super::error::{OnPage, TreeError};
 use super::free_list;
 use super::layout::Layout;
@@ -38,6 +40,7 @@ impl<L: Layout> Tree<L> {
         let mut check = Check {
             tree: self,
             seen: vec![0; words],
+            behind: FxHashSet::default(),
             rightmost: Vec::new(),
             visits_left: self.state.last_id.saturating_add(1).saturating_mul(2),
             structure: Structure::default(),
@@ -78,6 +81,8 @@ struct Check<'a, L> {
     tree: &'a Tree<L>,
     /// A bit per page.
     seen: Vec<u64>,
+    /// Pages behind the last one that were seen.
+    behind: FxHashSet<u64>,
     /// Of each level the last node so far, and where its right sibling is said to be.
     rightmost: Vec<Option<(Neighbour, Target)>>,
     /// Nodes that may still be visited.
@@ -95,9 +100,15 @@ impl<L: Layout> Check<'_, L> {
                 (self.report)(Inconsistency::RightmostHasRightSibling { node: node.page, right: right.page });
             }
         }
-        for page in FIRST_USABLE..=self.tree.state.last_id {
-            if !self.is_seen(page) {
-                (self.report)(Inconsistency::Leaked { page });
+        // Neo4j looks for leaked pages only if the number of pages that were seen, wherever they are, is not that of the
+        // pages in use.
+        let seen = self.seen.iter().map(|word| u64::from(word.count_ones())).sum::<u64>() + self.behind.len() as u64;
+        let last_id = self.tree.state.last_id;
+        if seen != (last_id + 1).saturating_sub(FIRST_USABLE) {
+            for page in FIRST_USABLE..=last_id {
+                if !self.is_seen(page) {
+                    (self.report)(Inconsistency::Leaked { page });
+                }
             }
         }
         Ok(())
@@ -116,6 +127,9 @@ impl<L: Layout> Check<'_, L> {
         let last_id = self.tree.state.last_id;
         if page > last_id {
             (self.report)(Inconsistency::BehindLastId { page, last_id });
+            if !self.behind.insert(page) {
+                (self.report)(Inconsistency::SeenTwice { page });
+            }
             return false;
         }
         let first = match Self::place(page).and_then(|(word, bit)| Some((self.seen.get_mut(word)?, bit))) {
@@ -273,18 +287,18 @@ impl<L: Layout> Check<'_, L> {
         let mut whole = header.is_some();
         if let Some(header) = header {
             self.check_keys(visit, &page, header, parents)?;
-            if let Body::Dynamic(dynamic) = &self.tree.body {
-                let found = dynamic.contradictions(&page, header).on(&self.tree.pages.path, id)?;
-                if !found.is_empty() {
-                    whole = false;
-                    (self.report)(Inconsistency::Contradictions { node: id, found });
-                }
+        }
+        if let Body::Dynamic(dynamic) = &self.tree.body {
+            let found = dynamic.contradictions(&page, kind, stored_count).on(&self.tree.pages.path, id)?;
+            if !found.is_empty() {
+                whole = false;
+                (self.report)(Inconsistency::Contradictions { node: id, found });
             }
         }
         if visit.pointer_generation < i64::from(generation) {
             (self.report)(Inconsistency::PointerOlderThanNode {
                 name: visit.pointer.map(|(_, position)| PointerName::Child(position)),
-                node: visit.pointer.map_or(0, |(parent, _)| parent),
+                node: visit.pointer.map(|(parent, _)| parent),
                 pointer_generation: visit.pointer_generation,
                 target: id,
                 generation,
@@ -401,7 +415,7 @@ impl<L: Layout> Check<'_, L> {
                 if pointer.generation < to.generation {
                     (self.report)(Inconsistency::PointerOlderThanNode {
                         name: Some(name),
-                        node: from.page,
+                        node: Some(from.page),
                         pointer_generation: i64::from(pointer.generation),
                         target: to.page,
                         generation: to.generation,

@@ -343,33 +343,45 @@ impl Dynamic {
         Ok(put_u16(page, ALLOC_OFFSET, alloc_offset)?)
     }
 
-    /// What the structure check finds wrong with the sums of a node, in Neo4j's words. Specification: gbptree 6.2.
-    pub(super) fn contradictions(self, page: &[u8], header: NodeHeader) -> Result<Vec<String>, NodeError> {
-        let slots_end = Self::slot_offset(header.kind, header.count);
+    /// What the structure check finds wrong with the sums of a node, in Neo4j's words. `count`: as it is stored, whether or not
+    /// so many keys fit. Specification: gbptree 6.2.
+    pub(super) fn contradictions(
+        self,
+        page: &[u8],
+        kind: Kind,
+        count: i32,
+    ) -> Result<Vec<String>, NodeError> {
+        // Neo4j computes with 32 bits, which a count that makes no sense makes overflow.
+        let number = |size: usize| i32::try_from(size).unwrap_or(i32::MAX);
+        let slots_end = number(Self::slot_size(kind))
+            .wrapping_mul(count)
+            .wrapping_add(number(Self::slot_offset(kind, 0)));
         let alloc_offset = usize::from(page::u16_at(page, ALLOC_OFFSET)?);
-        let dead = usize::from(page::u16_at(page, DEAD_SPACE)?);
-        let lowest = (0..header.count)
-            .filter_map(|position| self.locate(page, header.kind, position).ok())
+        let dead = i32::from(page::u16_at(page, DEAD_SPACE)?);
+        // Entries of a count that makes no sense are not looked at.
+        let entries = usize::try_from(count).ok().filter(|&count| count <= self.max_keys()).unwrap_or_default();
+        let lowest = (0..entries)
+            .filter_map(|position| self.locate(page, kind, position).ok())
             .fold(self.page_size, |lowest, (offset, _)| lowest.min(offset));
         let misplaced = alloc_offset < self.page_size && page.get(alloc_offset) == Some(&0);
         // Live and removed entries lie side by side up to the end of the page.
-        let (mut live, mut at) = (slots_end - SLOTS, alloc_offset);
+        let (mut live, mut at) = (slots_end.wrapping_sub(number(SLOTS)), alloc_offset);
         while !misplaced && at < self.page_size {
             let Ok(prefix) = Prefix::decode(page, at) else { break };
             if !prefix.removed {
-                live += prefix.total();
+                live = live.wrapping_add(number(prefix.total()));
             }
             at += prefix.total();
         }
-        let alloc = alloc_offset as i64 - slots_end as i64;
-        let total = self.page_size - SLOTS;
+        let alloc = number(alloc_offset).wrapping_sub(slots_end);
+        let total = number(self.page_size - SLOTS);
         let mut found = Vec::new();
-        if alloc_offset < slots_end {
+        if number(alloc_offset) < slots_end {
             found.push(format!(
                 "Overlap between offsetArray and allocSpace, offsetArray={slots_end}, allocOffset={alloc_offset}"
             ));
         }
-        if live as i64 + dead as i64 + alloc != total as i64 {
+        if live.wrapping_add(dead).wrapping_add(alloc) != total {
             found.push(format!(
                 "Space areas did not sum to total space; activeSpace={live}, deadSpace={dead}, \
                  allocSpace={alloc}, totalSpace={total}"
@@ -438,10 +450,10 @@ mod tests {
             .collect();
         assert_eq!(keys, [b"\x07\0\x05alice", &b"\x07\0\x03bob"[..], b"\x07\0\x03eve"]);
         let header = NodeHeader { kind: Kind::Leaf, generation: 2, count: 3 };
-        assert_eq!(leaf.contradictions(&page, header).unwrap(), Vec::<String>::new());
+        assert_eq!(leaf.contradictions(&page, Kind::Leaf, 3).unwrap(), Vec::<String>::new());
         assert_eq!(leaf.used(&page, header).unwrap(), 6 + 8192 - 8145);
         page[0x53] = 0xe0;
-        let found = leaf.contradictions(&page, header).unwrap();
+        let found = leaf.contradictions(&page, Kind::Leaf, 3).unwrap();
         let [overlap] = found.as_slice() else { panic!("{found:?}") };
         assert!(
             overlap.starts_with("Overlap between allocSpace and active keys, allocOffset=8160"),
@@ -474,6 +486,6 @@ mod tests {
             Entry::Offloaded(_) => panic!(),
         };
         assert_eq!([0, 1, 2, 3, 4].map(first), [9, 0, 1, 3, 4]);
-        assert_eq!(leaf.contradictions(&page, header).unwrap(), Vec::<String>::new());
+        assert_eq!(leaf.contradictions(&page, Kind::Leaf, 5).unwrap(), Vec::<String>::new());
     }
 }

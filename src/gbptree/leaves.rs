@@ -15,6 +15,8 @@ pub enum LeafWalk {
     Ended,
     /// In front of a page that was read before, or that is newer than the pointer to it: Neo4j would go round.
     Stuck,
+    /// At a pointer that can't be read or leads out of the file: Neo4j gives up.
+    Broken,
 }
 
 impl<L: Layout> Tree<L> {
@@ -38,11 +40,14 @@ impl<L: Layout> Tree<L> {
                 Err(error) if first => return Err(error).on(&self.pages.path, id),
                 Err(_) => return Ok(LeafWalk::Ended),
             };
-            if let Ok(successor) = self.target(&page, id, PointerName::Successor)
-                && successor >= FIRST_USABLE
-            {
-                id = successor;
-                continue;
+            match self.target(&page, id, PointerName::Successor) {
+                Ok(successor) if successor >= FIRST_USABLE => {
+                    id = successor;
+                    continue;
+                }
+                Ok(_) => {}
+                Err(error) if first => return Err(error),
+                Err(_) => return Ok(LeafWalk::Broken),
             }
             let name = match header.kind {
                 Kind::Internal => PointerName::Child(0),
@@ -56,7 +61,8 @@ impl<L: Layout> Tree<L> {
             let target = match pointer.read(self.generations()) {
                 Ok(target) if target.page >= FIRST_USABLE => target,
                 _ if first => return Err(self.out_of_order(id)),
-                _ => return Ok(LeafWalk::Ended),
+                Ok(_) => return Ok(LeafWalk::Ended),
+                Err(_) => return Ok(LeafWalk::Broken),
             };
             drop(page);
             match self.pages.read(target.page) {
@@ -68,7 +74,7 @@ impl<L: Layout> Tree<L> {
                     }
                 }
                 Err(error) if first => return Err(error),
-                Err(_) => return Ok(LeafWalk::Ended),
+                Err(_) => return Ok(LeafWalk::Broken),
             }
             id = target.page;
         }

@@ -32,7 +32,8 @@ pub enum Inconsistency {
     /// A pointer is older than what it points to.
     PointerOlderThanNode {
         name: Option<PointerName>,
-        node: u64,
+        /// `None`: the root is pointed to by the state of the tree.
+        node: Option<u64>,
         pointer_generation: i64,
         target: u64,
         generation: u32,
@@ -91,6 +92,7 @@ impl fmt::Display for Inconsistency {
             ),
             Self::PointerOlderThanNode { name, node, pointer_generation, target, generation } => {
                 let name = name.map_or_else(|| "no pointer".to_owned(), |name| name.to_string());
+                let node = node.map_or_else(|| "-1".to_owned(), |node| node.to_string());
                 writeln!(
                     f,
                     "Pointer ({name}) in tree node {node} has pointer generation {pointer_generation}, but target \
@@ -197,12 +199,12 @@ mod tests {
             (
                 Inconsistency::PointerOlderThanNode {
                     name: None,
-                    node: 0,
+                    node: None,
                     pointer_generation: 2,
                     target: 3,
                     generation: 4,
                 },
-                "Pointer (no pointer) in tree node 0 has pointer generation 2, but target node 3 has a higher \
+                "Pointer (no pointer) in tree node -1 has pointer generation 2, but target node 3 has a higher \
                  generation 4.\n",
             ),
         ];

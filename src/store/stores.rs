@@ -88,9 +88,22 @@ impl Stores {
         layout: &DatabaseLayout,
         family: Family,
     ) -> Result<Self, StoreError> {
+        Self::open_damaged(cache, disk, layout, family, &mut |_, error| Err(error))
+    }
+
+    /// As [`Self::open`]; `unknown` gives the size of the records of a store of dynamic records whose header is damaged.
+    pub fn open_damaged(
+        cache: &PageCache,
+        disk: &dyn Disk,
+        layout: &DatabaseLayout,
+        family: Family,
+        unknown: &mut dyn FnMut(RecordStore, StoreError) -> Result<usize, StoreError>,
+    ) -> Result<Self, StoreError> {
         let max = MaxIds::of(family);
         let file = |store| disk.open(&layout.record_store(store));
-        let dynamic = |store| DynamicFile::open(cache, file(store)?, family, max.dynamic);
+        let mut dynamic = |store| {
+            DynamicFile::open(cache, file(store)?, family, max.dynamic, |error| unknown(store, error))
+        };
         Ok(Self {
             nodes: RecordFile::open(cache, file(RecordStore::Node)?, family, 0..=max.entity)?,
             node_labels: dynamic(RecordStore::NodeLabels)?,

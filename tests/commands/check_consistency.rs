@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::consistency::corpus::{Damaged, damaged};
-use crate::consistency::store::{self, Files};
+use crate::support::damage::{Files, read, write};
 use crate::support::kernel::Kernel;
 use crate::support::stores;
 use crate::support::tool::{Outcome, Tool};
@@ -21,7 +21,7 @@ const NOT_COMPARED: &str = "The contents of this index were not compared with th
 /// A home with a damaged backup `backups/store`.
 fn home(damaged: &Damaged) -> Tool {
     let tool = Tool::new("");
-    store::write(&damaged.files, &tool.backups().join("store"));
+    write(&damaged.files, &tool.backups().join("store"));
     tool
 }
 
@@ -73,7 +73,7 @@ fn a_sound_database_passes_without_a_word_and_nothing_but_its_lock_is_written() 
     stores::unpack("standard", &tool.backups());
     let files = || {
         [&database, &logs, &tool.backups()].map(|directory| {
-            let mut files: Files = store::read(directory);
+            let mut files: Files = read(directory);
             files.retain(|path, _| !path.ends_with("database_lock"));
             files
         })

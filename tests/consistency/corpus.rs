@@ -11,7 +11,9 @@ use neo4j_admin::consistency::{CheckError, CheckOptions, RecordType, Verdict};
 use parking_lot::Mutex;
 use serde::Deserialize;
 
-use super::store::{Entries, Files, archive, checking, fixture, write};
+use super::store::{Entries, archive, checking, fixture};
+use crate::support::damage::{Files, read, write};
+use crate::support::reports;
 
 #[derive(Debug, Deserialize)]
 struct Case {
@@ -138,11 +140,11 @@ impl Case {
         let directory = tempfile::tempdir().expect("a directory");
         let store = directory.path().join("store");
         write(&self.files(bases), &store);
-        let before = super::store::read(&store);
+        let before = read(&store);
         let entries = Entries::default();
         let verdict = checking(&store, &self.options()).run(&entries);
         let mut text = String::new();
-        if super::store::read(&store) != before {
+        if read(&store) != before {
             text.push_str("  the check changed a file\n");
         }
         let entries = entries.0.into_inner();
@@ -177,31 +179,13 @@ impl Case {
             }
             return;
         }
-        let mut expected: BTreeMap<(String, String), i64> = BTreeMap::new();
-        for (level, entry) in &self.expect.report {
-            *expected.entry((level.clone(), comparable(entry))).or_default() += 1;
-        }
         let path = store.to_str().expect("a path");
-        for (level, entry) in entries {
-            if level != "EXTRA" && !entry.starts_with("Inconsistencies found") {
-                let entry = comparable(&entry.replace(path, "${store}"));
-                *expected.entry((level.clone(), entry)).or_default() -= 1;
-            }
-        }
+        let found: Vec<_> = entries
+            .iter()
+            .map(|(level, entry)| (level.clone(), entry.replace(path, "${store}")))
+            .collect();
         let whole = matches!(self.expect.outcome, Outcome::Consistent | Outcome::Inconsistent);
-        let different = expected.iter().filter(|&(_, &count)| count > 0 || whole && count < 0);
-        let mut shown = 0;
-        for ((level, entry), count) in different {
-            shown += 1;
-            if shown <= 6 {
-                let what = if *count > 0 { "missing" } else { "too many" };
-                let entry: String = entry.chars().take(420).collect();
-                let _ = writeln!(text, "  {what} ×{}: {level} {entry}", count.abs());
-            }
-        }
-        if shown > 6 {
-            let _ = writeln!(text, "  … {shown} different entries");
-        }
+        text.push_str(&reports::differences(&self.expect.report, &found, whole));
         if whole {
             self.compare_summary(verdict, text);
         }
@@ -224,25 +208,6 @@ impl Case {
             let _ = writeln!(text, "  summary {found:?} instead of {expected:?}");
         }
     }
-}
-
-/// An entry without what can't be compared: texts of Java exceptions, what Neo4j's reader had read before it met a length
-/// that is too great, and slot B's pointer, which Neo4j takes from slot A.
-fn comparable(entry: &str) -> String {
-    let entry = cut(entry, "Error generating toString: ", "]");
-    let entry = cut(&entry, "Caught exception during consistency check: ", "\n");
-    cut(&entry, "MalformedSchemaRuleException: The rule can't be read", "\n")
-}
-
-/// A text without what stands between two others.
-fn cut(text: &str, from: &str, to: &str) -> String {
-    let mut parts = text.split(from);
-    let mut short = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        short.push_str(from);
-        short.push_str(part.find(to).map_or("", |end| &part[end..]));
-    }
-    short
 }
 
 /// Rows whose reports are not the same, and why.

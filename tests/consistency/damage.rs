@@ -1,43 +1,113 @@
-//! Whatever is wrong with the bytes of a store, a check ends, and ends soon.
+//! Whatever is wrong with the bytes of a store, a check ends, soon and in little memory.
+//!
+//! `NEO4J_ADMIN_TEST_ROUNDS` (default 200) is the number of damages, `NEO4J_ADMIN_TEST_SEED` (default 0) tells with which to
+//! begin.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use neo4j_admin::consistency::CheckOptions;
 
-use super::store::{archive, check, write};
+use super::store::{archive, check};
+use crate::support::damage::{self, Files};
 use crate::support::random::{Random, rounds};
+use crate::support::stores;
 
-/// Rounds, unless the environment says otherwise.
-const ROUNDS: usize = 60;
+const ROUNDS: &str = "NEO4J_ADMIN_TEST_ROUNDS";
+const SEED: &str = "NEO4J_ADMIN_TEST_SEED";
+
 /// Of one check.
-const MOST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(5);
+/// Of the process, the stores that it damages in its memory among it.
+const MOST_KIB: u64 = 256 << 10;
 
+/// The test starts itself once more: the memory of that process is that of the checks and of no other test.
 #[test]
 fn any_bit_may_be_wrong_and_any_file_cut() {
-    let store = archive("consistency/base-x");
-    let names: Vec<_> = store.keys().cloned().collect();
-    for round in 0..rounds("NEO4J_ADMIN_TEST_ROUNDS", ROUNDS) {
-        let mut random = Random(round as u64);
-        let mut files = store.clone();
-        let name = &names[random.below(names.len())];
-        let bytes = files.get_mut(name).expect("a file");
-        let what = if random.once_in(4) {
-            let length = random.below(bytes.len() + 1);
-            bytes.truncate(length);
-            format!("cut to {length} bytes")
-        } else if bytes.is_empty() {
-            continue;
+    const INSIDE: &str = "NEO4J_ADMIN_TEST_INSIDE";
+    if std::env::var_os(INSIDE).is_some() {
+        return check_damaged_stores();
+    }
+    let mut child = Command::new(std::env::current_exe().expect("this program"));
+    child.args(["--exact", "consistency::damage::any_bit_may_be_wrong_and_any_file_cut", "--nocapture"]);
+    let output = child.env(INSIDE, "1").output().expect("a process");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let expected = format!("{} damages", rounds(ROUNDS, 200));
+    assert!(
+        output.status.success() && text.contains(&expected),
+        "{}: {text}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    print!("{text}");
+}
+
+fn check_damaged_stores() {
+    let healthy = [archive("consistency/base-x"), unpacked("aligned", "neo4j"), unpacked("standard", "system")];
+    let directory = tempfile::tempdir().expect("a directory");
+    let stores: Vec<_> = (0..healthy.len()).map(|number| directory.path().join(number.to_string())).collect();
+    for (files, store) in healthy.iter().zip(&stores) {
+        damage::write(files, store);
+    }
+    let (mut longest, mut most) = (Duration::ZERO, 0);
+    let count = rounds(ROUNDS, 200);
+    let first = rounds(SEED, 0);
+    for seed in first..first + count {
+        let mut random = Random(seed as u64);
+        let number = random.below(stores.len());
+        let mut files = healthy[number].clone();
+        // Every other time the damage is where it hurts.
+        let what = if random.once_in(2) {
+            damage::damage(&mut files, number == 1, &mut random)
         } else {
-            let at = random.below(bytes.len() * 8);
-            bytes[at / 8] ^= 1 << (at % 8);
-            format!("bit {at}")
+            flip_or_cut(&mut files, &mut random)
         };
-        let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("store");
-        write(&files, &path);
+        let changed: Files = files.into_iter().filter(|(path, bytes)| healthy[number][path] != *bytes).collect();
+        damage::write(&changed, &stores[number]);
+        forget_peak();
         let begun = Instant::now();
         // Whether it is an error or a verdict does not matter here: it must come.
-        let _ = check(&path, &CheckOptions::default());
-        assert!(begun.elapsed() < MOST, "round {round}: {} {what}: {:?}", name.display(), begun.elapsed());
+        let _ = check(&stores[number], &CheckOptions::default());
+        let (took, peak) = (begun.elapsed(), peak_kib());
+        assert!(took < LONGEST, "{SEED}={seed}: {what}: {took:?}");
+        assert!(peak < MOST_KIB, "{SEED}={seed}: {what}: {peak} KiB");
+        (longest, most) = (longest.max(took), most.max(peak));
+        let restored = changed.keys().map(|path| (path.clone(), healthy[number][path].clone())).collect();
+        damage::write(&restored, &stores[number]);
     }
+    println!("{count} damages, {longest:?} at most, {most} KiB at most");
+}
+
+fn unpacked(archive: &str, database: &str) -> Files {
+    let directory = tempfile::tempdir().expect("a directory");
+    stores::unpack(archive, directory.path());
+    damage::read(&directory.path().join(database))
+}
+
+/// A bit of any file, or an end of it.
+fn flip_or_cut(files: &mut Files, random: &mut Random) -> String {
+    let names: Vec<_> = files.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(path, _)| path.clone()).collect();
+    let name = &names[random.below(names.len())];
+    let bytes = files.get_mut(name).expect("a file");
+    if random.once_in(4) {
+        let length = random.below(bytes.len());
+        bytes.truncate(length);
+        return format!("{} cut to {length} bytes", name.display());
+    }
+    let at = random.below(bytes.len() * 8);
+    bytes[at / 8] ^= 1 << (at % 8);
+    format!("bit {at} of {}", name.display())
+}
+
+/// The peak of the memory of this process begins anew.
+fn forget_peak() {
+    std::fs::write("/proc/self/clear_refs", "5").expect("a peak that can be forgotten");
+}
+
+/// The most memory that this process had since then.
+fn peak_kib() -> u64 {
+    let status = std::fs::read_to_string(Path::new("/proc/self/status")).expect("the state of this process");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+    line.trim().trim_end_matches(" kB").parse().expect("a number")
 }

@@ -3,4 +3,5 @@
 pub mod corpus;
 mod damage;
 mod healthy;
+mod high_limit;
 pub mod store;

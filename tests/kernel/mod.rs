@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod consistency;
 mod incremental;
 mod launcher;
 mod recovery;

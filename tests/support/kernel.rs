@@ -185,6 +185,17 @@ impl Program {
         self.receive(&request.to_string())
     }
 
+    /// As [`Self::ask`], but the program may end instead of answering: then its exit code.
+    pub fn attempt<A: DeserializeOwned>(&mut self, request: &Value) -> Result<A, i32> {
+        let sent = writeln!(self.requests.as_mut().expect("open until the end"), "{request}");
+        sent.unwrap_or_else(|error| panic!("{self} is gone: {error}"));
+        if self.answers.fill_buf().is_ok_and(<[u8]>::is_empty) {
+            let status = self.process.wait().expect("a process of ours");
+            return Err(status.code().unwrap_or(-1));
+        }
+        Ok(self.receive(&request.to_string()))
+    }
+
     /// Ends the process as the system does when it has no memory left: at once, whatever it is about.
     pub fn kill(mut self) {
         self.process.kill().expect("a process of ours");

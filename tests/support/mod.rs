@@ -2,6 +2,7 @@
 
 pub mod backup_run;
 pub mod compare;
+pub mod damage;
 pub mod digest;
 pub mod faulty_disk;
 pub mod faulty_network;
@@ -17,6 +18,7 @@ pub mod power_cut;
 pub mod random;
 pub mod recovery;
 pub mod relay;
+pub mod reports;
 pub mod serving;
 pub mod sinks;
 pub mod small_store;

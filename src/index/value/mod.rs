@@ -32,3 +32,4 @@ pub use file::{Builder, ValueState};
 pub use layout::ValueLayout;
 pub use slot::KeyKind;
 pub use spatial::SpatialSettings;
+pub use zone::offset as zone_offset;

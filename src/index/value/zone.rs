@@ -79,7 +79,7 @@ enum Rank {
 }
 
 /// Seconds that local time in a zone is ahead of UTC at a second since 1970 UTC; `None`: no rules are known for the zone.
-fn offset(zone: ZoneId, second: i64) -> Option<i32> {
+pub fn offset(zone: ZoneId, second: i64) -> Option<i32> {
     // Most moments are told in a few zones, and two zones are compared only for the same moment: rules are read once.
     static RULES: [OnceLock<Option<TimeZone>>; ZoneId::COUNT] = [const { OnceLock::new() }; ZoneId::COUNT];
     let rules = RULES.get(usize::from(zone.number()))?;

@@ -149,20 +149,23 @@ const MAX_VALUE: usize = i32::MAX as usize;
 
 impl DynamicFile {
     /// The records in a file; `most` is the greatest id. The size of a record is the number in the first four bytes of
-    /// the file. Specification: store format 2.2.
+    /// the file; if it can't be, `unknown` decides. Specification: store format 2.2.
     pub fn open(
         cache: &PageCache,
         file: Box<dyn DiskFile>,
         family: Family,
         most: u64,
+        unknown: impl FnOnce(StoreError) -> Result<usize, StoreError>,
     ) -> Result<Self, StoreError> {
         let mut header = [0; 4];
         file.read_at(0, &mut header)?;
         let size = u32::from_be_bytes(header);
-        if !(Dynamic::header_size(family) + 1..=FRAME_SIZE).contains(&(size as usize)) {
-            return Err(StoreError::Header { path: file.path().to_owned(), size });
-        }
-        Ok(Self { slots: Slots::open(cache, file, family, size as usize, 1..=most)? })
+        let size = if (Dynamic::header_size(family) + 1..=FRAME_SIZE).contains(&(size as usize)) {
+            size as usize
+        } else {
+            unknown(StoreError::Header { path: file.path().to_owned(), size })?
+        };
+        Ok(Self { slots: Slots::open(cache, file, family, size, 1..=most)? })
     }
 
     /// The slots of the file.

@@ -1,0 +1,260 @@
+//! Our checker against the real one, on the same damaged stores.
+//!
+//! | Variable | Default | |
+//! |---|---:|---|
+//! | `NEO4J_ADMIN_TEST_ROUNDS` | 12 | damages; if it is set, generated stores are damaged too |
+//! | `NEO4J_ADMIN_TEST_SEED` | 0 | the seed of the first damage; each next one has the next |
+//! | `NEO4J_ADMIN_TEST_ENDLESS` | 120 | seconds after which the real checker counts as one that never ends |
+//!
+//! A difference is shown with the seed of its damage and with the bytes that were changed.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use neo4j_admin::consistency::{CheckError, CheckOptions, Verdict};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::consistency::store::{Entries, archive, checking};
+use crate::support::damage::{Files, damage, read, recipe, write};
+use crate::support::kernel::{Kernel, Program};
+use crate::support::random::{Random, rounds};
+use crate::support::reports::{self, Entry};
+use crate::support::stores;
+
+const ROUNDS: &str = "NEO4J_ADMIN_TEST_ROUNDS";
+const SEED: &str = "NEO4J_ADMIN_TEST_SEED";
+
+const ENDLESS: &str = "NEO4J_ADMIN_TEST_ENDLESS";
+
+/// What `fixture.TimeLimit` ends the process with.
+const TIMED_OUT: i32 = 3;
+/// Of one check of ours.
+const MOST: Duration = Duration::from_secs(5);
+
+/// A healthy store that is damaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Source {
+    /// Of `fixtures/consistency`.
+    Base(&'static str),
+    /// Of `fixtures/stores`: archive and database.
+    Fixture(&'static str, &'static str),
+    /// Made by the kernel: format, seed, and whether it is the system database beside it.
+    Generated(&'static str, u64, bool),
+}
+
+const FIXTURES: [Source; 6] = [
+    Source::Base("r"),
+    Source::Base("x"),
+    Source::Fixture("standard", "neo4j"),
+    Source::Fixture("aligned", "neo4j"),
+    Source::Fixture("aligned", "neo4j"),
+    Source::Fixture("standard", "system"),
+];
+
+const GENERATED: [Source; 4] = [
+    Source::Generated("standard", 1, false),
+    Source::Generated("aligned", 2, false),
+    Source::Generated("standard", 3, false),
+    Source::Generated("aligned", 4, true),
+];
+
+impl Source {
+    fn is_aligned(self) -> bool {
+        matches!(self, Self::Fixture("aligned", _) | Self::Generated("aligned", ..))
+    }
+
+    fn files(self, kernel: &Kernel) -> Files {
+        let directory = tempfile::tempdir().expect("a directory");
+        match self {
+            Self::Base(name) => archive(&format!("consistency/base-{name}")),
+            Self::Fixture(archive, database) => {
+                stores::unpack(archive, directory.path());
+                read(&directory.path().join(database))
+            }
+            Self::Generated(format, seed, system) => {
+                generate(kernel, directory.path(), format, seed, 150);
+                read(&directory.path().join(if system { "system" } else { "neo4j" }))
+            }
+        }
+    }
+}
+
+/// Lets the kernel make a database with every kind of index, constraints, dense nodes, many labels and deleted entities, and
+/// the system database beside it.
+fn generate(kernel: &Kernel, directory: &Path, format: &str, seed: u64, nodes: usize) {
+    let request = json!({
+        "job": "generate", "directory": directory, "name": "neo4j", "format": format, "seed": seed, "nodes": nodes,
+        "steps": 300, "system": true,
+    });
+    kernel.oracle().ask::<Value>(&request);
+}
+
+/// How a check of the real checker ended, and its report.
+#[derive(Debug, Deserialize)]
+struct Real {
+    /// What it failed with, and why.
+    failed: Option<Vec<String>>,
+    consistent: Option<bool>,
+    summary: Option<String>,
+    entries: String,
+}
+
+/// The real checker, in a process that lasts until a check fails in it: later ones may go wrong then.
+struct RealChecker {
+    kernel: &'static Kernel,
+    program: Option<Program>,
+}
+
+impl RealChecker {
+    /// An error: the process ended instead, with this exit code.
+    fn check(&mut self, directory: &Path, reports: &Path) -> Result<Real, i32> {
+        let kernel = self.kernel;
+        let program = self.program.get_or_insert_with(|| kernel.start("fixture.Oracle", &[]));
+        let seconds = rounds(ENDLESS, 120);
+        let request =
+            json!({"job": "checkdamaged", "directory": directory, "report": reports, "seconds": seconds});
+        let answer: Result<Real, i32> = program.attempt(&request);
+        if answer.as_ref().map_or(true, |real| real.failed.is_some()) {
+            self.program = None;
+        }
+        answer
+    }
+}
+
+/// What our checker says of a store.
+struct Ours {
+    entries: Vec<Entry>,
+    verdict: Result<Verdict, CheckError>,
+    took: Duration,
+}
+
+/// `None`: it panicked.
+fn check(store: &Path) -> Option<Ours> {
+    let entries = Entries::default();
+    let begun = Instant::now();
+    let run = AssertUnwindSafe(|| checking(store, &CheckOptions::default()).run(&entries));
+    let verdict = catch_unwind(run).ok()?;
+    let took = begun.elapsed();
+    Some(Ours { entries: entries.0.into_inner(), verdict, took })
+}
+
+impl Ours {
+    /// How the exit code comes about.
+    fn is_consistent(&self) -> bool {
+        self.verdict.as_ref().is_ok_and(Verdict::is_consistent)
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.verdict, Err(CheckError::RecoveryRequired { .. } | CheckError::RecoveryUnknown { .. }))
+    }
+
+    /// Whether an entry is about an index whose contents were not compared.
+    fn leaves_out(&self, entry: &Entry) -> bool {
+        let Ok(verdict) = &self.verdict else { return false };
+        verdict.unchecked.iter().any(|index| {
+            index.split_once(", ").is_some_and(|(id, _)| entry.1.contains(&format!("{id}, ")))
+        })
+    }
+
+    /// What differs; empty if nothing does.
+    fn differences(&self, real: &Result<Real, i32>) -> String {
+        let mut text = String::new();
+        if self.took > MOST {
+            let _ = writeln!(text, "  took {:?}", self.took);
+        }
+        let real = match real {
+            Ok(real) => real,
+            Err(code) => {
+                let what = if *code == TIMED_OUT { "never ends" } else { "is gone" };
+                if self.is_consistent() {
+                    let _ = writeln!(text, "  consistent where Neo4j {what}");
+                }
+                return text;
+            }
+        };
+        let refused = real.failed.iter().flatten().any(|cause| cause.contains("Active logical log detected"));
+        if refused != self.is_refused() {
+            let _ = writeln!(text, "  {:?} instead of {:?}", self.verdict, real.failed);
+            return text;
+        }
+        if refused {
+            return text;
+        }
+        if let Err(error) = &self.verdict {
+            let _ = writeln!(text, "  not completed: {error:?}");
+        }
+        let mut expected = reports::entries(&real.entries);
+        let before = expected.len();
+        expected.retain(|entry| !self.leaves_out(entry));
+        let left_out = before - expected.len();
+        let whole = real.failed.is_none();
+        text.push_str(&reports::differences(&expected, &self.entries, whole));
+        if let (Some(consistent), Some(summary)) = (real.consistent, &real.summary)
+            && left_out == 0
+        {
+            let ours = self.verdict.as_ref().map(|verdict| verdict.summary.to_string()).unwrap_or_default();
+            if consistent != self.is_consistent() || *summary != ours {
+                let _ = writeln!(text, "  summary {ours}\n  instead of {summary}");
+            }
+        }
+        if !whole && self.is_consistent() {
+            text.push_str("  consistent where Neo4j fails\n");
+        }
+        if !text.is_empty() && !whole {
+            let _ = writeln!(text, "  Neo4j failed: {:?}", real.failed);
+        }
+        text
+    }
+}
+
+#[test]
+fn what_the_real_checker_reports_of_a_damaged_store_ours_reports() {
+    let Some(kernel) = Kernel::find() else { return };
+    let is_campaign = std::env::var_os(ROUNDS).is_some();
+    let sources: Vec<Source> =
+        FIXTURES.into_iter().chain(GENERATED.into_iter().filter(|_| is_campaign)).collect();
+    let mut healthy: BTreeMap<Source, Files> = BTreeMap::new();
+    let mut real = RealChecker { kernel, program: None };
+    let seed = rounds(SEED, 0) as u64;
+    let mut outcomes: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut failed = 0;
+    for seed in seed..seed + rounds(ROUNDS, 12) as u64 {
+        let mut random = Random(seed);
+        let source = sources[random.below(sources.len())];
+        let before = healthy.entry(source).or_insert_with(|| source.files(kernel));
+        let mut files = before.clone();
+        let what = damage(&mut files, source.is_aligned(), &mut random);
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = directory.path().join("store");
+        write(&files, &store);
+        let ours = check(&store);
+        let theirs = real.check(&store, &directory.path().join("reports"));
+        *outcomes.entry(outcome(&theirs)).or_default() += 1;
+        let differences =
+            ours.map_or_else(|| "  panicked\n".to_owned(), |ours| ours.differences(&theirs));
+        if !differences.is_empty() {
+            failed += 1;
+            let recipe: String = recipe(before, &files).lines().take(12).fold(String::new(), |text, line| text + line + "\n");
+            // At once, past the capture of the harness: a long campaign shows that it goes on.
+            let text = format!("{SEED}={seed} {source:?}, {what}\n{recipe}{differences}");
+            writeln!(std::io::stderr(), "{text}").expect("standard error");
+        }
+    }
+    writeln!(std::io::stderr(), "{outcomes:?}, {failed} different").expect("standard error");
+    assert_eq!(failed, 0, "of {outcomes:?}");
+}
+
+fn outcome(real: &Result<Real, i32>) -> &'static str {
+    match real {
+        Err(TIMED_OUT) => "hangs",
+        Err(_) => "gone",
+        Ok(Real { failed: Some(_), .. }) => "failed",
+        Ok(Real { consistent: Some(true), .. }) => "consistent",
+        Ok(_) => "inconsistent",
+    }
+}
