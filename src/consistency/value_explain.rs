@@ -164,7 +164,9 @@ impl Explain<'_> {
             };
             let place = entity.checked_sub(from).filter(|_| entity < to);
             match place.and_then(|place| entries.get_mut(place as usize)) {
-                Some(entry) => *entry = Some(values.as_ref().map_or_else(|| hash_key(key), |v| hash(v.iter()))),
+                Some(entry) => {
+                    *entry = Some(values.as_ref().map_or_else(|| hash_key(key), |v| hash(v.iter())))
+                }
                 None if first_time && entity >= end => {
                     let node = nodes.get(entity as i64)?;
                     context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(node.id), &[&node]);

@@ -102,7 +102,8 @@ impl<L: Layout> Check<'_, L> {
         }
         // Neo4j looks for leaked pages only if the number of pages that were seen, wherever they are, is not that of the
         // pages in use.
-        let seen = self.seen.iter().map(|word| u64::from(word.count_ones())).sum::<u64>() + self.behind.len() as u64;
+        let seen =
+            self.seen.iter().map(|word| u64::from(word.count_ones())).sum::<u64>() + self.behind.len() as u64;
         let last_id = self.tree.state.last_id;
         if seen != (last_id + 1).saturating_sub(FIRST_USABLE) {
             for page in FIRST_USABLE..=last_id {

@@ -359,7 +359,8 @@ impl Dynamic {
         let alloc_offset = usize::from(page::u16_at(page, ALLOC_OFFSET)?);
         let dead = i32::from(page::u16_at(page, DEAD_SPACE)?);
         // Entries of a count that makes no sense are not looked at.
-        let entries = usize::try_from(count).ok().filter(|&count| count <= self.max_keys()).unwrap_or_default();
+        let entries =
+            usize::try_from(count).ok().filter(|&count| count <= self.max_keys()).unwrap_or_default();
         let lowest = (0..entries)
             .filter_map(|position| self.locate(page, kind, position).ok())
             .fold(self.page_size, |lowest, (offset, _)| lowest.min(offset));

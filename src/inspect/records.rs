@@ -104,7 +104,9 @@ fn count_store(
         | RecordStore::PropertyString
         | RecordStore::PropertyArray
         | RecordStore::RelationshipTypeName
-        | RecordStore::LabelName => DynamicFile::open(cache, file, family, u64::MAX, Err)?.scan_use(&mut visit),
+        | RecordStore::LabelName => {
+            DynamicFile::open(cache, file, family, u64::MAX, Err)?.scan_use(&mut visit)
+        }
         RecordStore::Neostore => Ok(()),
     }?;
     Ok(RecordCount { store: store.file_name(), in_use, high_id, bytes })

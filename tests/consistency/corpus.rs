@@ -180,10 +180,8 @@ impl Case {
             return;
         }
         let path = store.to_str().expect("a path");
-        let found: Vec<_> = entries
-            .iter()
-            .map(|(level, entry)| (level.clone(), entry.replace(path, "${store}")))
-            .collect();
+        let found: Vec<_> =
+            entries.iter().map(|(level, entry)| (level.clone(), entry.replace(path, "${store}"))).collect();
         let whole = matches!(self.expect.outcome, Outcome::Consistent | Outcome::Inconsistent);
         text.push_str(&reports::differences(&self.expect.report, &found, whole));
         if whole {

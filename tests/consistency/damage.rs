@@ -44,7 +44,8 @@ fn any_bit_may_be_wrong_and_any_file_cut() {
 }
 
 fn check_damaged_stores() {
-    let healthy = [archive("consistency/base-x"), unpacked("aligned", "neo4j"), unpacked("standard", "system")];
+    let healthy =
+        [archive("consistency/base-x"), unpacked("aligned", "neo4j"), unpacked("standard", "system")];
     let directory = tempfile::tempdir().expect("a directory");
     let stores: Vec<_> = (0..healthy.len()).map(|number| directory.path().join(number.to_string())).collect();
     for (files, store) in healthy.iter().zip(&stores) {
@@ -63,7 +64,8 @@ fn check_damaged_stores() {
         } else {
             flip_or_cut(&mut files, &mut random)
         };
-        let changed: Files = files.into_iter().filter(|(path, bytes)| healthy[number][path] != *bytes).collect();
+        let changed: Files =
+            files.into_iter().filter(|(path, bytes)| healthy[number][path] != *bytes).collect();
         damage::write(&changed, &stores[number]);
         forget_peak();
         let begun = Instant::now();
@@ -87,7 +89,8 @@ fn unpacked(archive: &str, database: &str) -> Files {
 
 /// A bit of any file, or an end of it.
 fn flip_or_cut(files: &mut Files, random: &mut Random) -> String {
-    let names: Vec<_> = files.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(path, _)| path.clone()).collect();
+    let names: Vec<_> =
+        files.iter().filter(|(_, bytes)| !bytes.is_empty()).map(|(path, _)| path.clone()).collect();
     let name = &names[random.below(names.len())];
     let bytes = files.get_mut(name).expect("a file");
     if random.once_in(4) {

@@ -96,7 +96,10 @@ fn damage(stores: &Stores, random: &mut Random, units: Units) {
     let mut relationships: Vec<(RelationshipId, Relationship)> = Vec::new();
     let mut nodes = Vec::new();
     let mut properties = Vec::new();
-    stores.relationships.scan::<StoreError>(|id, record| Ok(relationships.push((id, record)))).expect("records");
+    stores
+        .relationships
+        .scan::<StoreError>(|id, record| Ok(relationships.push((id, record))))
+        .expect("records");
     stores.nodes.scan::<StoreError>(|id, record| Ok(nodes.push((id, record)))).expect("records");
     stores.properties.scan::<StoreError>(|id, record| Ok(properties.push((id, record)))).expect("records");
     let any_relationship = |random: &mut Random| relationships[random.below(relationships.len())].0;

@@ -12,10 +12,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use neo4j_admin::consistency::{CheckError, CheckOptions, Verdict};
+use neo4j_admin::io::disk::OsDisk;
+use neo4j_admin::store::layout;
+use neo4j_admin::store::neostore::{Field, Neostore};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -115,15 +118,20 @@ impl RealChecker {
     fn check(&mut self, directory: &Path, reports: &Path) -> Result<Real, i32> {
         let kernel = self.kernel;
         let program = self.program.get_or_insert_with(|| kernel.start("fixture.Oracle", &[]));
-        let seconds = rounds(ENDLESS, 120);
-        let request =
-            json!({"job": "checkdamaged", "directory": directory, "report": reports, "seconds": seconds});
-        let answer: Result<Real, i32> = program.attempt(&request);
+        let answer = check_with(program, directory, reports);
         if answer.as_ref().map_or(true, |real| real.failed.is_some()) {
             self.program = None;
         }
         answer
     }
+}
+
+/// Lets a process check a store. An error: it ended instead, with this exit code.
+fn check_with(program: &mut Program, directory: &Path, reports: &Path) -> Result<Real, i32> {
+    let seconds = rounds(ENDLESS, 120);
+    program.attempt(
+        &json!({"job": "checkdamaged", "directory": directory, "report": reports, "seconds": seconds}),
+    )
 }
 
 /// What our checker says of a store.
@@ -156,9 +164,10 @@ impl Ours {
     /// Whether an entry is about an index whose contents were not compared.
     fn leaves_out(&self, entry: &Entry) -> bool {
         let Ok(verdict) = &self.verdict else { return false };
-        verdict.unchecked.iter().any(|index| {
-            index.split_once(", ").is_some_and(|(id, _)| entry.1.contains(&format!("{id}, ")))
-        })
+        verdict
+            .unchecked
+            .iter()
+            .any(|index| index.split_once(", ").is_some_and(|(id, _)| entry.1.contains(&format!("{id}, "))))
     }
 
     /// What differs; empty if nothing does.
@@ -235,11 +244,11 @@ fn what_the_real_checker_reports_of_a_damaged_store_ours_reports() {
         let ours = check(&store);
         let theirs = real.check(&store, &directory.path().join("reports"));
         *outcomes.entry(outcome(&theirs)).or_default() += 1;
-        let differences =
-            ours.map_or_else(|| "  panicked\n".to_owned(), |ours| ours.differences(&theirs));
+        let differences = ours.map_or_else(|| "  panicked\n".to_owned(), |ours| ours.differences(&theirs));
         if !differences.is_empty() {
             failed += 1;
-            let recipe: String = recipe(before, &files).lines().take(12).fold(String::new(), |text, line| text + line + "\n");
+            let recipe: String =
+                recipe(before, &files).lines().take(12).fold(String::new(), |text, line| text + line + "\n");
             // At once, past the capture of the harness: a long campaign shows that it goes on.
             let text = format!("{SEED}={seed} {source:?}, {what}\n{recipe}{differences}");
             writeln!(std::io::stderr(), "{text}").expect("standard error");
@@ -256,5 +265,55 @@ fn outcome(real: &Result<Real, i32>) -> &'static str {
         Ok(Real { failed: Some(_), .. }) => "failed",
         Ok(Real { consistent: Some(true), .. }) => "consistent",
         Ok(_) => "inconsistent",
+    }
+}
+
+#[test]
+fn healthy_stores_of_the_kernel_have_no_report() {
+    let Some(kernel) = Kernel::find() else { return };
+    let count = if std::env::var_os(ROUNDS).is_some() { 12 } else { 2 };
+    for seed in 100..100 + count {
+        let directory = tempfile::tempdir().expect("a directory");
+        let format = ["standard", "aligned"][seed as usize % 2];
+        generate(kernel, directory.path(), format, seed, 100 + 50 * (seed as usize % 20));
+        for name in ["neo4j", "system"] {
+            let ours = check(&directory.path().join(name)).expect("no panic");
+            let verdict = ours.verdict.unwrap_or_else(|error| panic!("{format} {seed} {name}: {error}"));
+            assert_eq!(ours.entries, [], "{format} {seed} {name}");
+            assert!(verdict.is_consistent() && verdict.report.is_none(), "{format} {seed} {name}");
+        }
+    }
+}
+
+/// Below kernel version 4.3 nodes are indexed by label whether or not a schema rule says so.
+#[test]
+fn a_label_index_without_a_rule_is_checked_in_stores_of_older_kernels() {
+    let Some(kernel) = Kernel::find() else { return };
+    let healthy = Source::Base("x").files(kernel);
+    for (version, has_rule, is_damaged) in
+        [(2, true, false), (2, true, true), (2, false, false), (2, false, true), (4, false, true)]
+    {
+        let mut files = healthy.clone();
+        if !has_rule {
+            // Records of eight bytes; the first after the header is the rule of the index of labels.
+            files.get_mut(Path::new("neostore.schemastore.db")).expect("rules")[8] &= !1;
+        }
+        if is_damaged {
+            // The last entry: which of 64 nodes have the label.
+            let index = files.get_mut(Path::new(layout::NODE_LABEL_INDEX)).expect("an index");
+            let bits = index.iter().rposition(|&byte| byte != 0).expect("an entry");
+            index[bits] ^= 1;
+        }
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = directory.path().join("store");
+        write(&files, &store);
+        let mut neostore = Neostore::read(&store.join("neostore")).expect("a metadata store");
+        neostore.set(Field::KernelVersion, version);
+        neostore.write(&OsDisk::shared()).expect("written");
+        let what = format!("kernel version {version}, rule: {has_rule}, damage: {is_damaged}");
+        let ours = check(&store).expect("no panic");
+        let theirs = check_with(&mut kernel.oracle(), &store, &directory.path().join("reports"));
+        assert_eq!(ours.differences(&theirs), "", "{what}");
+        assert_eq!(ours.is_consistent(), !is_damaged || version == 4, "{what}: {:?}", ours.entries);
     }
 }

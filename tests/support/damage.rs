@@ -47,7 +47,8 @@ const DYNAMIC: &[(usize, usize)] = &[(0, 1), (1, 3), (4, 4), (8, 1), (9, 1), (10
 const RELATIONSHIP: &[(usize, usize)] =
     &[(0, 1), (1, 4), (5, 4), (9, 2), (11, 2), (13, 4), (17, 4), (21, 4), (25, 4), (29, 4), (33, 1)];
 const NODE: &[(usize, usize)] = &[(0, 1), (1, 4), (5, 4), (9, 4), (13, 1), (14, 1)];
-const GROUP: &[(usize, usize)] = &[(0, 1), (1, 1), (2, 2), (4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 1)];
+const GROUP: &[(usize, usize)] =
+    &[(0, 1), (1, 1), (2, 2), (4, 4), (8, 4), (12, 4), (16, 4), (20, 4), (24, 1)];
 const TOKEN: &[(usize, usize)] = &[(0, 1), (1, 4)];
 const KEY_TOKEN: &[(usize, usize)] = &[(0, 1), (1, 4), (5, 4)];
 
@@ -67,7 +68,7 @@ const RECORD_FILES: &[RecordFile] = &[
     RecordFile { name: "neostore.propertystore.db.strings", size: 128, fields: DYNAMIC },
     RecordFile { name: "neostore.propertystore.db.arrays", size: 128, fields: DYNAMIC },
     RecordFile { name: "neostore.nodestore.db.labels", size: 64, fields: DYNAMIC },
-    RecordFile { name: "neostore.schemastore.db", size: 9, fields: &[(0, 1), (1, 8)] },
+    RecordFile { name: "neostore.schemastore.db", size: 8, fields: &[(0, 1), (1, 7)] },
     RecordFile { name: "neostore.labeltokenstore.db", size: 5, fields: TOKEN },
     RecordFile { name: "neostore.labeltokenstore.db.names", size: 38, fields: DYNAMIC },
     RecordFile { name: "neostore.relationshiptypestore.db", size: 5, fields: TOKEN },
@@ -100,7 +101,8 @@ pub fn recipe(before: &Files, after: &Files) -> String {
         while let Some(from) = (at..old.len().min(new.len())).find(|&at| old[at] != new[at]) {
             let end = (from + 16).min(old.len()).min(new.len());
             let to = (from..end).rev().find(|&at| old[at] != new[at]).map_or(end, |last| last + 1);
-            let hex = |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+            let hex =
+                |bytes: &[u8]| bytes.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
             let (old, new) = (hex(&old[from..to]), hex(&new[from..to]));
             let _ = writeln!(text, "  {} @{from}: {old} -> {new}", path.display());
             at = to;
@@ -121,7 +123,8 @@ fn record_fields(files: &mut Files, aligned: bool, random: &mut Random) -> Strin
         if at + size > bytes.len() {
             continue;
         }
-        let other = place(any_record(bytes, store.size, aligned, random), store.size, aligned) + at % store.size;
+        let other =
+            place(any_record(bytes, store.size, aligned, random), store.size, aligned) + at % store.size;
         let copied = bytes.get(other..other + size).map(<[u8]>::to_vec);
         // An id that may be one of the store.
         let id = random.below(bytes.len() / store.size + 3) as u64;
@@ -380,7 +383,11 @@ fn bytes(files: &mut Files, random: &mut Random) -> String {
 fn cut(files: &mut Files, random: &mut Random) -> String {
     let path = any_file(files, random);
     let bytes = files.get_mut(&path).expect("a file");
-    let length = if random.once_in(2) { random.below(bytes.len() / PAGE + 1) * PAGE } else { random.below(bytes.len()) };
+    let length = if random.once_in(2) {
+        random.below(bytes.len() / PAGE + 1) * PAGE
+    } else {
+        random.below(bytes.len())
+    };
     bytes.truncate(length);
     format!("{} cut to {length} bytes", path.display())
 }

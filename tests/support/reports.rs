@@ -19,7 +19,11 @@ pub fn entries(report: &str) -> Vec<Entry> {
             let (level, text) = line[29..].split_once(' ').expect("a level");
             entries.push((level.to_owned(), text.trim_start().to_owned()));
             in_entry = true;
-        } else if in_entry && line.starts_with('\t') && !line.starts_with("\tat ") && !line.starts_with("\t... ") {
+        } else if in_entry
+            && line.starts_with('\t')
+            && !line.starts_with("\tat ")
+            && !line.starts_with("\t... ")
+        {
             let (_, text) = entries.last_mut().expect("an entry");
             text.push('\n');
             text.push_str(line);

@@ -247,7 +247,8 @@ mod tests {
         let path = dir.path().join("strings");
         std::fs::write(&path, [&[0, 0, 0, 60][..], &[0xff; 8000]].concat()).unwrap();
         let cache = PageCache::new(0);
-        let open = || DynamicFile::open(&cache, OsDisk.open(&path).unwrap(), Family::Standard, 99, Err).unwrap();
+        let open =
+            || DynamicFile::open(&cache, OsDisk.open(&path).unwrap(), Family::Standard, 99, Err).unwrap();
         let strings = open();
         let mut image = Vec::new();
         let record = |data| Dynamic { is_first: true, next: None, data };
