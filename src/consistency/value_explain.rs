@@ -165,7 +165,8 @@ impl Explain<'_> {
             let place = entity.checked_sub(from).filter(|_| entity < to);
             match place.and_then(|place| entries.get_mut(place as usize)) {
                 Some(entry) => {
-                    *entry = Some(values.as_ref().map_or_else(|| hash_key(key), |v| hash(v.iter())))
+                    *entry =
+                        Some(values.as_ref().map_or_else(|| hash_key(key), |values| hash(values.iter())));
                 }
                 None if first_time && entity >= end => {
                     let node = nodes.get(entity as i64)?;

@@ -487,6 +487,9 @@ mod tests {
             Entry::Offloaded(_) => panic!(),
         };
         assert_eq!([0, 1, 2, 3, 4].map(first), [9, 0, 1, 3, 4]);
-        assert_eq!(leaf.contradictions(&page, Kind::Leaf, 5).unwrap(), Vec::<String>::new());
+        assert_eq!(
+            leaf.contradictions(&page, Kind::Leaf, i32::try_from(header.count).unwrap()).unwrap(),
+            Vec::<String>::new()
+        );
     }
 }

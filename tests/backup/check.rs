@@ -6,7 +6,7 @@ use std::path::Path;
 use neo4j_admin::backup::manifest::{CheckResult, Manifest};
 
 use crate::consistency::corpus::damaged;
-use crate::consistency::store;
+use crate::support::damage::write;
 use crate::support::relay::Relay;
 use crate::support::stores;
 use crate::support::tool::{Outcome, Tool, check_progress};
@@ -14,7 +14,7 @@ use crate::support::tool::{Outcome, Tool, check_progress};
 /// A server of a store that the checker of Neo4j finds inconsistent, as `neo4j`.
 fn serve_inconsistent() -> (Relay, tempfile::TempDir) {
     let directory = tempfile::tempdir().unwrap();
-    store::write(&damaged("N9").files, &directory.path().join("neo4j"));
+    write(&damaged("N9").files, &directory.path().join("neo4j"));
     (Relay::start(directory.path(), ""), directory)
 }
 
