@@ -4,7 +4,7 @@
 
 use std::fmt::Display;
 
-use super::blocks::Blocks;
+use super::blocks::Words;
 use super::catalogue as c;
 use super::chain_walk::{Step, Visited, walk};
 use super::context::Context;
@@ -107,14 +107,15 @@ impl<'a> PropertyWalk<'a> {
             if self.visited.closes(id) {
                 found.sound = false;
                 if reports && let Some(last) = &previous {
-                    self.report_circular(owner, last);
+                    self.report_circular(owner, last)?;
                 }
                 break;
             }
             let record = self.records.get(id)?;
             if record.used {
                 self.check_links(owner, previous.as_ref(), &record, &mut found, reports);
-                self.check_blocks(owner, &record, wants, &mut found, reports)?;
+                let words = Words::of(&record, &mut self.records)?;
+                self.check_blocks(owner, &record, &words, wants, &mut found, reports)?;
             } else {
                 found.sound = false;
                 if reports {
@@ -133,10 +134,12 @@ impl<'a> PropertyWalk<'a> {
         Ok(found)
     }
 
-    fn report_circular(&self, owner: Owner<'_>, last: &RawProperty) {
-        let loaded = WithBlocks(last);
+    fn report_circular(&mut self, owner: Owner<'_>, last: &RawProperty) -> Result<(), CheckError> {
+        let words = Words::of(last, &mut self.records)?;
+        let loaded = WithBlocks(last, &words);
         let argument: &dyn Display = if last.used { &loaded } else { last };
         self.context.report.record(owner.findings.circular, owner.text, &[argument]);
+        Ok(())
     }
 
     fn check_links(
@@ -165,12 +168,14 @@ impl<'a> PropertyWalk<'a> {
         &mut self,
         owner: Owner<'_>,
         record: &RawProperty,
+        words: &Words,
         wants: &dyn Fn(u32) -> bool,
         found: &mut Properties,
         reports: bool,
     ) -> Result<(), CheckError> {
         let context = self.context;
-        for block in Blocks::of(&record.words) {
+        let loaded = WithBlocks(record, words);
+        for block in words.blocks() {
             let Ok(block) = block else {
                 found.sound = false;
                 if reports {
@@ -184,10 +189,10 @@ impl<'a> PropertyWalk<'a> {
                 if reports {
                     let token = context.token(TokenKind::PropertyKey, key.into())?;
                     let arguments: [&dyn Display; 2] = [&BlockText(&block), &token];
-                    context.report.record(c::PROPERTY_KEY_NOT_IN_USE, &WithBlocks(record), &arguments);
+                    context.report.record(c::PROPERTY_KEY_NOT_IN_USE, &loaded, &arguments);
                 }
             }
-            let value = self.value(record, &block, wants(key), reports)?;
+            let value = self.value(&loaded, &block, wants(key), reports)?;
             if matches!(value, Found::Unreadable) {
                 found.sound = false;
                 continue;
@@ -210,7 +215,7 @@ impl<'a> PropertyWalk<'a> {
     /// The value of a property, if it can be read.
     fn value(
         &mut self,
-        record: &RawProperty,
+        record: &WithBlocks<'_>,
         block: &Block<'_>,
         wanted: bool,
         reports: bool,
@@ -218,11 +223,7 @@ impl<'a> PropertyWalk<'a> {
         let context = self.context;
         let invalid = || {
             if reports {
-                context.report.record(
-                    c::PROPERTY_INVALID_VALUE,
-                    &WithBlocks(record),
-                    &[&record.id, &block.key.0],
-                );
+                context.report.record(c::PROPERTY_INVALID_VALUE, record, &[&record.0.id, &block.key.0]);
             }
             Ok(Found::Unreadable)
         };
@@ -255,7 +256,7 @@ impl<'a> PropertyWalk<'a> {
     /// Reads the records of a long value; whether they are all right.
     fn long_value(
         &mut self,
-        record: &RawProperty,
+        record: &WithBlocks<'_>,
         block: &Block<'_>,
         first: i64,
         findings: &LongValueFindings,
@@ -273,7 +274,7 @@ impl<'a> PropertyWalk<'a> {
             }
             let of_property = |finding, dynamic: &RawDynamic| {
                 let arguments: [&dyn Display; 2] = [&BlockText(block), dynamic];
-                report.record(finding, &WithBlocks(record), &arguments);
+                report.record(finding, record, &arguments);
             };
             match step {
                 Step::FirstNotInUse(dynamic) => of_property(findings.not_in_use, dynamic),

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::blocks::Blocks;
+use super::blocks::Words;
 use super::chain_walk::{Step, Visited, walk};
 use super::error::CheckError;
 use super::ids::HighIds;
 use super::raw::{NONE, RawDynamic, RawProperty, RawReader, RawSchema};
-use super::tokens::TokenSet;
+use super::tokens::{Purpose, TokenSet};
 use crate::store::error::MalformedRule;
 use crate::store::id::SchemaId;
 use crate::store::schema::{
@@ -48,11 +48,12 @@ impl Unreadable {
 /// What the names of the properties of rules begin with.
 const PREFIX: &str = "__org.neo4j.SchemaRule.";
 
-/// All rules, by ascending id.
+/// All rules, by ascending id, with the names that are known for a purpose.
 pub(super) fn read_all(
     stores: &Stores,
     high: &HighIds,
     keys: &TokenSet,
+    purpose: Purpose,
 ) -> Result<Vec<RuleRecord>, CheckError> {
     let slots = stores.schema.slots();
     let mut reader: RawReader<'_, RawSchema> = RawReader::new(slots);
@@ -61,7 +62,7 @@ pub(super) fn read_all(
     for id in slots.first()..end {
         let record = reader.get(id as i64)?;
         if record.used {
-            rules.push(RuleRecord { record, rule: read(stores, keys, record)? });
+            rules.push(RuleRecord { record, rule: read(stores, keys, record, purpose)? });
         }
     }
     Ok(rules)
@@ -71,12 +72,13 @@ fn read(
     stores: &Stores,
     keys: &TokenSet,
     record: RawSchema,
+    purpose: Purpose,
 ) -> Result<Result<SchemaRule, Unreadable>, CheckError> {
     let id = SchemaId(record.id as u64);
     if record.property == NONE {
         return Ok(Ok(SchemaRule::label_scan_store(id)));
     }
-    let mut map = match read_map(stores, keys, record.property)? {
+    let mut map = match read_map(stores, keys, record.property, purpose)? {
         Ok(map) => map,
         Err(unreadable) => return Ok(Err(unreadable)),
     };
@@ -84,13 +86,21 @@ fn read(
         MalformedRule::Word { key: "schemaRuleType", value } => {
             Unreadable::malformed(&format!("Can not create a schema rule of type: {value}"))
         }
+        MalformedRule::Missing(key) => {
+            Unreadable::malformed(&format!("Expected property {PREFIX}{key} to be a TextValue but was null"))
+        }
         other => Unreadable::malformed(&format!("The rule can't be read: {other}.")),
     }))
 }
 
 type RuleMap = BTreeMap<String, Value>;
 
-fn read_map(stores: &Stores, keys: &TokenSet, first: i64) -> Result<Result<RuleMap, Unreadable>, CheckError> {
+fn read_map(
+    stores: &Stores,
+    keys: &TokenSet,
+    first: i64,
+    purpose: Purpose,
+) -> Result<Result<RuleMap, Unreadable>, CheckError> {
     let mut records: RawReader<'_, RawProperty> = RawReader::new(stores.properties.slots());
     let mut visited = Visited::default();
     let mut map = BTreeMap::new();
@@ -105,10 +115,10 @@ fn read_map(stores: &Stores, keys: &TokenSet, first: i64) -> Result<Result<RuleM
                 "Cannot read schema rule because it is referencing a property record (id {id}) that is invalid: {record}"
             ))));
         }
-        for block in Blocks::of(&record.words) {
+        for block in Words::of(&record, &mut records)?.blocks() {
             let Ok(block) = block else { return Ok(Err(Unreadable::Value)) };
             let key = i64::from(block.key.0);
-            let Some(name) = keys.internal_name(key) else {
+            let Some(name) = keys.internal_name(key, purpose) else {
                 return Ok(Err(Unreadable::malformed(&format!(
                     "Cannot read schema rule because it is referring to a property key token (id {key}) that does not exist."
                 ))));

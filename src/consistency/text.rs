@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::blocks::Blocks;
+use super::blocks::Words;
 use super::raw::{
     DynamicHeader, RawDynamic, RawGroup, RawLink, RawNode, RawProperty, RawRelationship, RawSchema, RawToken,
 };
@@ -115,13 +115,13 @@ impl Display for RawProperty {
 
 /// A property record with its properties.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WithBlocks<'a>(pub &'a RawProperty);
+pub(super) struct WithBlocks<'a>(pub &'a RawProperty, pub &'a Words);
 
 impl Display for WithBlocks<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Self(record) = *self;
+        let Self(record, words) = *self;
         let mut text = String::new();
-        for block in Blocks::of(&record.words) {
+        for block in words.blocks() {
             match block.and_then(|block| block_text(&block)) {
                 Ok(block) => {
                     text.push(',');
@@ -348,7 +348,7 @@ mod tests {
         let record = RawProperty::standard(10, &bytes);
         assert_eq!(record.to_string(), "Property[10,used=true,prev=-1,next=9, (blocks not loaded)]");
         assert_eq!(
-            WithBlocks(&record).to_string(),
+            WithBlocks(&record, &Words::Own(record.words)).to_string(),
             "Property[10,used=true,prev=-1,next=9,PropertyBlock[blocks=1,INT,key=10,value=7],PropertyBlock[blocks=1,INT,key=11,value=42]]"
         );
         assert_eq!(
@@ -357,8 +357,9 @@ mod tests {
         );
         let bytes =
             hex("00 ffffffff ffffffff 000000001900000c 010001211d00000b 3ff0000000000000 0000000000000000");
+        let record = RawProperty::standard(11, &bytes);
         assert_eq!(
-            WithBlocks(&RawProperty::standard(11, &bytes)).to_string(),
+            WithBlocks(&record, &Words::Own(record.words)).to_string(),
             "PropertyRecord[11,Error generating toString: java.lang.UnsupportedOperationException: Float precision \
              is unsupported in Geometry properties]"
         );

@@ -29,6 +29,25 @@ pub(super) struct TokenSet {
 struct Name {
     text: String,
     internal: bool,
+    loaded: Loaded,
+}
+
+/// Whether Neo4j's checker knows a name. It loads all tokens twice: for the indexes, and once more for everything else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Loaded {
+    Always,
+    /// The first record of the name is not in use: the second time it has a name that says so.
+    SecondTime,
+    Never,
+}
+
+/// For what a name is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To open indexes.
+    Opening,
+    /// To check.
+    Checking,
 }
 
 impl TokenSet {
@@ -44,8 +63,18 @@ impl TokenSet {
     }
 
     /// The name of a token of Neo4j itself.
-    pub fn internal_name(&self, id: i64) -> Option<&str> {
-        self.names.get(&id).filter(|name| name.internal).map(|name| name.text.as_str())
+    pub fn internal_name(&self, id: i64, purpose: Purpose) -> Option<&str> {
+        let is_known = |name: &&Name| match name.loaded {
+            Loaded::Always => true,
+            Loaded::SecondTime => purpose == Purpose::Checking,
+            Loaded::Never => false,
+        };
+        self.names.get(&id).filter(|name| name.internal).filter(is_known).map(|name| name.text.as_str())
+    }
+
+    /// Whether there are names that are known for one purpose only.
+    pub fn depends_on_purpose(&self) -> bool {
+        self.names.values().any(|name| name.internal && name.loaded == Loaded::SecondTime)
     }
 }
 
@@ -122,12 +151,15 @@ pub(super) fn read(
         if i64::from(token.name) == NONE {
             return Ok(());
         }
-        let mut readable = true;
-        walk(&mut reader, token.name.into(), Some(&mut bytes), |_| {
-            readable = false;
+        let mut loaded = Loaded::Always;
+        walk(&mut reader, token.name.into(), Some(&mut bytes), |step| {
+            loaded = match step {
+                Step::FirstNotInUse(_) => Loaded::SecondTime,
+                _ => Loaded::Never,
+            };
             Ok(())
         })?;
-        let text = if readable {
+        let text = if loaded == Loaded::Always {
             let text = String::from_utf8_lossy(&bytes).into_owned();
             if let Some(other) = by_name.insert((token.internal, text.clone()), token) {
                 report.record(
@@ -140,7 +172,7 @@ pub(super) fn read(
         } else {
             format!("<name not loaded due to token({}) referencing unused name record>", token.id)
         };
-        set.names.insert(token.id, Name { text, internal: token.internal && readable });
+        set.names.insert(token.id, Name { text, internal: token.internal, loaded });
         Ok(())
     })?;
     Ok(set)

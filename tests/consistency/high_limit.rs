@@ -7,14 +7,12 @@ use neo4j_admin::consistency::CheckOptions;
 use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::store::error::StoreError;
 use neo4j_admin::store::format::Family;
-use neo4j_admin::store::id::{NodeId, PropertyId, RecordId, RelationshipId, StoreVersion};
+use neo4j_admin::store::id::{NodeId, PropertyId, RecordId, StoreVersion};
 use neo4j_admin::store::labels::LabelField;
 use neo4j_admin::store::layout::{DatabaseLayout, RecordStore};
 use neo4j_admin::store::neostore::{Field, Neostore};
 use neo4j_admin::store::page_cache::PageCache;
-use neo4j_admin::store::record::{
-    ChainLink, DynamicFile, NodeChain, Previous, Record, RecordFile, Relationship, Units,
-};
+use neo4j_admin::store::record::{ChainLink, DynamicFile, NodeChain, Previous, Record, RecordFile, Units};
 use neo4j_admin::store::stores::Stores;
 
 use super::store::{Entries, archive, checking};
@@ -91,17 +89,21 @@ fn reports(store: &Path) -> Vec<reports::Entry> {
     entries.0.into_inner()
 }
 
+/// The records in use.
+fn all<I: RecordId, R: Record>(file: &RecordFile<I, R>) -> Vec<(I, R)> {
+    let mut records = Vec::new();
+    file.scan::<StoreError>(|id, record| {
+        records.push((id, record));
+        Ok(())
+    })
+    .expect("records");
+    records
+}
+
 /// Changes one field of a record in use to something that is in use too.
 fn damage(stores: &Stores, random: &mut Random, units: Units) {
-    let mut relationships: Vec<(RelationshipId, Relationship)> = Vec::new();
-    let mut nodes = Vec::new();
-    let mut properties = Vec::new();
-    stores
-        .relationships
-        .scan::<StoreError>(|id, record| Ok(relationships.push((id, record))))
-        .expect("records");
-    stores.nodes.scan::<StoreError>(|id, record| Ok(nodes.push((id, record)))).expect("records");
-    stores.properties.scan::<StoreError>(|id, record| Ok(properties.push((id, record)))).expect("records");
+    let (relationships, nodes) = (all(&stores.relationships), all(&stores.nodes));
+    let properties = all(&stores.properties);
     let any_relationship = |random: &mut Random| relationships[random.below(relationships.len())].0;
     let any_node = |random: &mut Random| nodes[random.below(nodes.len())].0;
     let any_property = |random: &mut Random| -> PropertyId { properties[random.below(properties.len())].0 };
