@@ -1,4 +1,4 @@
-//! The jobs that time the kernel's own recovery and checker.
+//! The job that times the kernel's own recovery.
 
 use std::fs;
 
@@ -26,16 +26,4 @@ fn the_kernel_is_timed_on_copies_of_a_crashed_store() {
     assert!(millis.len() == 2 && millis.iter().all(|&time| time > 0.0), "{millis:?}");
     let after = fs::read(database.join("neostore")).expect("a file of the store");
     assert_eq!(before, after, "a second measurement needs the crashed store again");
-}
-
-#[test]
-fn the_checker_is_timed() {
-    let Some(kernel) = Kernel::find() else { return };
-    let directory = tempfile::tempdir().expect("a directory");
-    stores::unpack("aligned", directory.path());
-    let Timed { millis } = kernel.oracle().ask(&json!({
-        "job": "checkbench", "directory": directory.path().join("neo4j"), "report": directory.path(),
-        "pagecache": "64m", "runs": 2,
-    }));
-    assert!(millis.len() == 2 && millis.iter().all(|&time| time > 0.0), "{millis:?}");
 }
