@@ -275,6 +275,8 @@ fn json(checked: &Checked) -> String {
         /// Neo4j's count: errors of records, trees and whole stores.
         errors: u64,
         warnings: u64,
+        /// Findings that Neo4j's checker does not have.
+        extras: u64,
         /// Errors by what they are about.
         inconsistent: BTreeMap<&'static str, u64>,
         /// Stores that could not be checked at all.
@@ -289,6 +291,7 @@ fn json(checked: &Checked) -> String {
         message: None,
         errors: 0,
         warnings: 0,
+        extras: 0,
         inconsistent: BTreeMap::new(),
         generic_errors: Vec::new(),
         report: None,
@@ -301,6 +304,7 @@ fn json(checked: &Checked) -> String {
             output.outcome = if verdict.is_consistent() { "consistent" } else { "inconsistent" };
             output.errors = summary.errors();
             output.warnings = summary.warnings();
+            output.extras = summary.extras();
             let counts = RecordType::ALL.into_iter().map(|about| (about.name(), summary.errors_of(about)));
             output.inconsistent = counts.filter(|(_, count)| *count > 0).collect();
             output.generic_errors = summary.generic_errors().collect();

@@ -4,13 +4,13 @@ use std::path::PathBuf;
 
 use clap::Arg;
 
-use super::definition::{boolean, path};
+use super::definition::{additional, boolean, flag, path};
 use super::grammar::Call;
 use super::usage::UsageError;
 use crate::consistency::CheckOptions;
 
 /// The options, in the order of the help.
-pub(super) fn options() -> [Arg; 7] {
+pub(super) fn options() -> [Arg; 8] {
     [
         path("report-dir").default_value(".").help("Directory where consistency report will be written."),
         boolean("check-graph").default_value("true").help(
@@ -31,6 +31,10 @@ pub(super) fn options() -> [Arg; 7] {
             "Perform additional consistency checks on property ownership. This check is very expensive in time and \
              memory. This option is deprecated and its value will be ignored.",
         ),
+        additional(flag("strict")).help(
+            "Also findings that Neo4j's checker does not have, of the level EXTRA in the report, make a database \
+             inconsistent.",
+        ),
     ]
 }
 
@@ -42,6 +46,7 @@ pub(super) fn of(call: &Call) -> Result<CheckOptions, UsageError> {
         index_structure: call.value("check-index-structure")?,
         report_directory: call.value::<PathBuf>("report-dir")?,
         extra: true,
+        strict: call.value("strict")?,
     })
 }
 

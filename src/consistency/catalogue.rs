@@ -224,3 +224,7 @@ pub(super) const COUNTS_UNUSABLE: &str = "Counts store is missing, broken or of 
 /// The same of the store of degrees.
 pub(super) const DEGREES_UNUSABLE: &str =
     "Relationship group degrees store is missing, broken or of an older format";
+
+/// Neo4j looks only at the counts of labels that have an entry or a node.
+pub(super) const MISSING_NODE_COUNT: Finding =
+    Finding::extra(RecordType::Counts, "The counts store has no count of all nodes.");

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::beyond;
+use super::beyond::owners::Owners;
 use super::catalogue as c;
 use super::context::Context;
 use super::counts::{self, CountsTree};
@@ -71,12 +73,15 @@ pub struct Verdict {
     pub report: Option<PathBuf>,
     /// Indexes whose contents were not compared with the store: those that are, in whole or in part, Lucene's.
     pub unchecked: Vec<String>,
+    /// Whether findings that Neo4j's checker does not have count.
+    strict: bool,
 }
 
 impl Verdict {
-    /// Whether nothing is wrong. Warnings, generic errors and what Neo4j's checker does not look at do not count.
+    /// Whether nothing is wrong. Warnings and generic errors do not count, what Neo4j's checker does not look at only in
+    /// a strict check.
     pub fn is_consistent(&self) -> bool {
-        self.summary.is_consistent()
+        self.summary.is_consistent() && !(self.strict && self.summary.extras() > 0)
     }
 }
 
@@ -94,7 +99,7 @@ impl Check {
         );
         let done = self.check(&report, progress);
         let (summary, report) = report.finish(done.is_ok())?;
-        Ok(Verdict { summary, report, unchecked: done? })
+        Ok(Verdict { summary, report, unchecked: done?, strict: self.options.strict })
     }
 
     fn check(&self, report: &Reporter<'_>, progress: &dyn CheckProgress) -> Result<Vec<String>, CheckError> {
@@ -197,7 +202,10 @@ impl Opened<'_> {
         }
         let unchecked = self.unchecked(&context, &indexes);
         if self.plan.graph || self.plan.indexes {
-            self.check_records(&context, counts.as_ref(), &indexes)?;
+            self.check_records(&context, counts.as_ref(), degrees.as_ref(), &indexes)?;
+        }
+        if self.plan.graph && self.plan.extra {
+            beyond::ids::check(&context, &self.check.layout, self.disk, self.cache)?;
         }
         context.advance.end();
         Ok(unchecked)
@@ -321,6 +329,7 @@ impl Opened<'_> {
         &self,
         context: &Context<'_>,
         counts: Option<&CountsTree>,
+        degrees: Option<&CountsTree>,
         indexes: &Indexes,
     ) -> Result<(), CheckError> {
         let targets: Vec<Target<'_>> = if self.plan.indexes {
@@ -342,6 +351,9 @@ impl Opened<'_> {
         let arrays = dynamic_store::verify(&stores.arrays, true, context.threads, mixer)?;
         let mut heads = property_store::verify(context, &strings, &arrays, mixer)?;
         heads.sound &= strings.sound && arrays.sound;
+        let mut owners = Owners::new(mixer);
+        [&strings.owners, &arrays.owners, &heads.owners].into_iter().for_each(|found| owners.merge(found));
+        let links = heads.links;
         drop((strings, arrays));
         let slots = stores.nodes.slots();
         let stored = slots.file().pages().saturating_mul(slots.per_page());
@@ -364,14 +376,24 @@ impl Opened<'_> {
             drop(heads);
             explain_relationships(context, self.plan, &table, &pass, indexes)?;
             pass.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
+            if self.plan.graph && self.plan.extra {
+                owners.merge(&nodes.owners);
+                owners.merge(&pass.owners);
+                owners.finish(context, links)?;
+                pass.degrees.finish(context, &table, degrees, &pass.suspects)?;
+            }
         }
         for (target, sound) in
             targets.iter().zip(value_index::verify(context, &targets, &table, &sets, mixer)?)
         {
+            let is_large = large.contains(&target.rule.id);
             match target.rule.schema.entity {
-                _ if sound => {}
-                EntityType::Node => value_explain::nodes(context, target, large.contains(&target.rule.id))?,
+                _ if sound => continue,
+                EntityType::Node => value_explain::nodes(context, target, is_large)?,
                 EntityType::Relationship => value_explain::relationships(context, target)?,
+            }
+            if self.plan.extra && !is_large {
+                beyond::entries::check(context, target)?;
             }
         }
         if let Some(tree) = counts.filter(|_| self.plan.graph) {

@@ -137,6 +137,9 @@ pub(super) fn check(
             say(c::NODE_COUNT, (NODES, label, 0), 0, found);
         }
     }
+    if let Some(&found) = observed.nodes.get(&ANY).filter(|&&found| found > 0) {
+        say(c::MISSING_NODE_COUNT, (NODES, ANY, 0), 0, found);
+    }
     for (&key, &found) in &observed.relationships {
         let (start, type_id, end) = key;
         if found > 0 && start < labels && type_id < types && end < labels {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::beyond::owners::{Owned, Owners};
 use super::error::CheckError;
 use super::fingerprint::{Claim, Mixer};
 use super::raw::{DynamicHeader, NONE};
@@ -59,6 +60,13 @@ impl Bits {
         }
     }
 
+    /// Sets the bit of a record; whether it was not set before.
+    pub fn insert(&self, id: u64) -> bool {
+        let Some(word) = self.words.get((id / 64) as usize) else { return true };
+        let bit = 1 << (id % 64);
+        word.fetch_or(bit, Ordering::Relaxed) & bit == 0
+    }
+
     #[inline]
     pub fn has(&self, id: u64) -> bool {
         let word = self.words.get((id / 64) as usize);
@@ -73,6 +81,8 @@ pub(super) struct DynamicValues {
     pub firsts: Bits,
     /// Whether every value that begins with one of them can be read to its end.
     pub sound: bool,
+    /// Each beginning.
+    pub owners: Owners,
 }
 
 /// Types of arrays whose elements must be read to tell whether they can be: texts, points, temporal values.
@@ -95,8 +105,8 @@ pub(super) fn verify(
         slots,
         high,
         threads,
-        || (0_u128, true, Vec::new()),
-        |(sum, sound, bytes), chunk, _| {
+        || (0_u128, true, Vec::new(), Owners::new(mixer)),
+        |(sum, sound, bytes, owners), chunk, _| {
             chunk.slots(|id, slot| {
                 let header = DynamicHeader::decode(family, slot);
                 if !header.used {
@@ -111,6 +121,7 @@ pub(super) fn verify(
                     *sum = sum.wrapping_add(mixer.hash(Claim::Continuation, id, 0, 0));
                     return Ok(());
                 }
+                owners.begins(if arrays { Owned::Array } else { Owned::Text }, id as i64);
                 let readable =
                     !arrays || is_array(file, id, header.data(family, slot), header.next != NONE, bytes);
                 if !faulty && readable {
@@ -119,11 +130,13 @@ pub(super) fn verify(
                 Ok(())
             })
         },
-        |(sum, sound, _)| (sum, sound),
+        |(sum, sound, _, owners)| (sum, sound, owners),
     )?;
-    let sum = found.iter().fold(0_u128, |sum, (part, _)| sum.wrapping_add(*part));
-    let sound = sum == 0 && found.iter().all(|(_, sound)| *sound);
-    Ok(DynamicValues { firsts, sound })
+    let sum = found.iter().fold(0_u128, |sum, (part, ..)| sum.wrapping_add(*part));
+    let sound = sum == 0 && found.iter().all(|(_, sound, _)| *sound);
+    let mut owners = Owners::new(mixer);
+    found.iter().for_each(|(.., part)| owners.merge(part));
+    Ok(DynamicValues { firsts, sound, owners })
 }
 
 /// Whether the value that begins in record `id` with `data` is an array.

@@ -28,6 +28,10 @@ pub(super) enum Claim {
     Continuation = 4,
     /// Token, range of entities, bits of those that have it.
     Tokens = 5,
+    /// A relationship of a chain: node, chain.
+    Degree = 6,
+    /// What begins with a record: its id, what it is.
+    Owner = 7,
 }
 
 impl Mixer {

@@ -17,6 +17,7 @@
 //! | `value_index`, `value_explain`, `lucene_size` | property indexes |
 //! | `observed`, `counts` | the counts store |
 //! | `trees`, `ids` | the structure of trees; id files |
+//! | `beyond` | what Neo4j's checker does not look at |
 //! | `report`, `summary`, `catalogue`, `text`, `value_text` | the report and its words |
 //!
 //! Memory beside the page cache: four bytes per node, a bit per property and dynamic record, and about 64 MiB.
@@ -26,6 +27,7 @@
     reason = "ids are tested before they are used as an index, and memory for more of them could not be had"
 )]
 
+mod beyond;
 mod blocks;
 mod catalogue;
 mod chain_walk;

@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::beyond::owners::{Owned, Owners};
 use super::context::Context;
 use super::error::CheckError;
 use super::fingerprint::{Buckets, Claim, Mixer};
@@ -23,6 +24,8 @@ pub(super) struct NodePass {
     pub claims: TokenClaims,
     /// First relationships of sparse nodes, taken away.
     pub heads: Buckets,
+    /// Properties and labels that nodes refer to.
+    pub owners: Owners,
     /// Whether nothing is to be said of labels.
     pub labels_are_sound: bool,
     /// The same of properties.
@@ -56,6 +59,7 @@ pub(super) fn verify(
         counts: Vec::new(),
         claims: claims.empty(),
         heads: Buckets::new(table.high),
+        owners: Owners::new(mixer),
         labels_are_sound: true,
         properties_are_sound,
     };
@@ -71,6 +75,10 @@ pub(super) fn verify(
             return Ok(());
         }
         pass.made.properties_are_sound &= heads.may_begin(node.property);
+        if context.plan.extra {
+            pass.made.owners.refers(Owned::Properties, node.property);
+            pass.made.owners.labels(node);
+        }
         let set = pass.labels_of(node, sets)?;
         if !node.dense && node.next != NONE {
             let id = node.id as u64;
@@ -97,6 +105,7 @@ pub(super) fn verify(
     for (counts, pass) in passes {
         all.claims.merge(&pass.claims);
         all.heads.merge(&pass.heads);
+        all.owners.merge(&pass.owners);
         all.counts.push(counts);
         all.labels_are_sound &= pass.labels_are_sound;
         all.properties_are_sound &= pass.properties_are_sound;

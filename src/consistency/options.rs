@@ -16,6 +16,8 @@ pub struct CheckOptions {
     pub report_directory: PathBuf,
     /// Whether findings that Neo4j's checker does not have are reported too, with the level `EXTRA`.
     pub extra: bool,
+    /// Whether such a finding makes the database inconsistent.
+    pub strict: bool,
 }
 
 impl Default for CheckOptions {
@@ -26,6 +28,7 @@ impl Default for CheckOptions {
             index_structure: true,
             report_directory: PathBuf::from("."),
             extra: true,
+            strict: false,
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub graph: bool,
     /// The contents of property indexes.
     pub indexes: bool,
+    /// What Neo4j's checker does not look at.
+    pub extra: bool,
 }
 
 impl Plan {
@@ -32,6 +34,7 @@ impl Plan {
             degrees_store: options.index_structure,
             graph: options.graph,
             indexes: options.indexes,
+            extra: options.extra,
         }
     }
 }

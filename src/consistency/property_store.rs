@@ -1,5 +1,6 @@
 //! One pass over the property store: which records can be the first of an entity's properties.
 
+use super::beyond::owners::{Owned, Owners};
 use super::blocks::Blocks;
 use super::context::Context;
 use super::dynamic_store::{Bits, DynamicValues};
@@ -18,12 +19,17 @@ pub(super) struct PropertyHeads {
     heads: Bits,
     /// Whether the properties that begin with one of them can be read to their end and are right.
     pub sound: bool,
+    /// Whether all records lead back to each other.
+    pub links: bool,
+    /// Each head, and each long value that is referred to.
+    pub owners: Owners,
 }
 
 /// The state of a thread.
 struct Pass<'a> {
     sum: u128,
     sound: bool,
+    owners: Owners,
     reader: RawReader<'a, RawProperty>,
     keys: Vec<u32>,
 }
@@ -42,7 +48,13 @@ pub(super) fn verify(
     // Records behind the high id are read through pointers, too.
     let high = slots.file().pages().saturating_mul(slots.per_page());
     let heads = Bits::new(high);
-    let begin = || Pass { sum: 0, sound: true, reader: context.properties(), keys: Vec::new() };
+    let begin = || Pass {
+        sum: 0,
+        sound: true,
+        owners: Owners::new(mixer),
+        reader: context.properties(),
+        keys: Vec::new(),
+    };
     let passes = scan(
         slots,
         high,
@@ -63,17 +75,25 @@ pub(super) fn verify(
                         pass.sum.wrapping_add(mixer.hash(Claim::PropertyLink, record.previous as u64, id, 0));
                 }
                 pass.sound &= values_are_sound(&record, strings, arrays);
+                if context.plan.extra {
+                    pass.owners.values(&record);
+                    if record.previous == NONE {
+                        pass.owners.begins(Owned::Properties, record.id);
+                    }
+                }
                 if record.previous == NONE && pass.keys_are_sound(&record, &context.keys)? {
                     heads.set(id);
                 }
                 Ok(())
             })
         },
-        |pass| (pass.sum, pass.sound),
+        |pass| (pass.sum, pass.sound, pass.owners),
     )?;
-    let sum = passes.iter().fold(0_u128, |sum, (part, _)| sum.wrapping_add(*part));
-    let sound = sum == 0 && passes.iter().all(|(_, sound)| *sound);
-    Ok(PropertyHeads { heads, sound })
+    let sum = passes.iter().fold(0_u128, |sum, (part, ..)| sum.wrapping_add(*part));
+    let sound = sum == 0 && passes.iter().all(|(_, sound, _)| *sound);
+    let mut owners = Owners::new(mixer);
+    passes.iter().for_each(|(.., part)| owners.merge(part));
+    Ok(PropertyHeads { heads, sound, links: sum == 0, owners })
 }
 
 fn values_are_sound(record: &RawProperty, strings: &DynamicValues, arrays: &DynamicValues) -> bool {

@@ -1,5 +1,7 @@
 //! Relationships: their nodes, types and properties, and how they hang together.
 
+use super::beyond::degrees::Degrees;
+use super::beyond::owners::{Owned, Owners};
 use super::catalogue as c;
 use super::context::Context;
 use super::error::CheckError;
@@ -24,6 +26,10 @@ pub(super) struct RelationshipPass {
     pub claims: TokenClaims,
     /// Nodes whose chains are to be looked at.
     pub suspects: Suspects,
+    /// Properties that relationships refer to.
+    pub owners: Owners,
+    /// Relationships by chain, and what chains say of their number.
+    pub degrees: Degrees,
     /// Whether nodes and types of all relationships are in use.
     pub references_are_sound: bool,
     /// Whether nothing is to be said of properties.
@@ -64,6 +70,8 @@ pub(super) fn verify(
         counts: Vec::new(),
         claims: claims.empty(),
         suspects: Suspects::none(table.high),
+        owners: Owners::new(mixer),
+        degrees: Degrees::new(mixer, table.high),
         references_are_sound: true,
         properties_are_sound,
     };
@@ -105,6 +113,8 @@ pub(super) fn verify(
         all.claims.merge(&pass.claims);
         all.counts.push(counts);
         all.suspects.merge(&pass.suspects);
+        all.owners.merge(&pass.owners);
+        all.degrees.merge(&pass.degrees);
         all.references_are_sound &= pass.references_are_sound;
         all.properties_are_sound &= pass.properties_are_sound;
         buckets.merge(&found);
@@ -148,6 +158,10 @@ impl Pass<'_> {
         self.made.references_are_sound &= context.types.is_public(type_id);
         self.made.claims.add(id as u64, &[type_id]);
         self.counts.of_type(type_id);
+        if context.plan.extra {
+            self.made.owners.refers(Owned::Properties, relationship.property);
+            self.made.degrees.relationship(relationship, source_node, target_node);
+        }
         let start = self.end_of(table, mixer, id, &source, source_node);
         if start.set() == UNNUMBERED {
             self.read_labels(source.node)?;

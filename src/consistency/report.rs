@@ -53,6 +53,10 @@ impl Finding {
         Self { about, level: Level::Error, message }
     }
 
+    pub const fn extra(about: RecordType, message: &'static str) -> Self {
+        Self { about, level: Level::Extra, message }
+    }
+
     pub const fn warning(about: RecordType, message: &'static str) -> Self {
         Self { about, level: Level::Warn, message }
     }

@@ -170,6 +170,11 @@ impl CountKey {
         }
     }
 
+    /// Bytes as they are in the tree.
+    pub fn to_stored(self) -> [u8; Self::SIZE] {
+        self.stored().encode()
+    }
+
     /// Bytes whose order is that of the keys.
     pub fn to_sortable(self) -> [u8; Self::SIZE] {
         self.stored().inverted().encode()

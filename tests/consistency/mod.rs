@@ -1,5 +1,6 @@
 //! The consistency checker against the reports of Neo4j's own.
 
+mod beyond;
 pub mod corpus;
 mod damage;
 mod healthy;
