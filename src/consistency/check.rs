@@ -352,7 +352,9 @@ impl Opened<'_> {
         let mut heads = property_store::verify(context, &strings, &arrays, mixer)?;
         heads.sound &= strings.sound && arrays.sound;
         let mut owners = Owners::new(mixer);
-        [&strings.owners, &arrays.owners, &heads.owners].into_iter().for_each(|found| owners.merge(found));
+        for found in [&strings.owners, &arrays.owners, &heads.owners] {
+            owners.merge(found);
+        }
         let links = heads.links;
         drop((strings, arrays));
         let slots = stores.nodes.slots();

@@ -135,7 +135,9 @@ pub(super) fn verify(
     let sum = found.iter().fold(0_u128, |sum, (part, ..)| sum.wrapping_add(*part));
     let sound = sum == 0 && found.iter().all(|(_, sound, _)| *sound);
     let mut owners = Owners::new(mixer);
-    found.iter().for_each(|(.., part)| owners.merge(part));
+    for (.., part) in &found {
+        owners.merge(part);
+    }
     Ok(DynamicValues { firsts, sound, owners })
 }
 

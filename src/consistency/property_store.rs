@@ -92,7 +92,9 @@ pub(super) fn verify(
     let sum = passes.iter().fold(0_u128, |sum, (part, ..)| sum.wrapping_add(*part));
     let sound = sum == 0 && passes.iter().all(|(_, sound, _)| *sound);
     let mut owners = Owners::new(mixer);
-    passes.iter().for_each(|(.., part)| owners.merge(part));
+    for (.., part) in &passes {
+        owners.merge(part);
+    }
     Ok(PropertyHeads { heads, sound, links: sum == 0, owners })
 }
 

@@ -13,7 +13,8 @@ use neo4j_admin::store::record::{Previous, Units};
 use neo4j_admin::store::stores::Stores;
 
 use super::corpus::damaged;
-use super::store::{Entries, archive, checking, write};
+use super::store::{Entries, archive, checking};
+use crate::support::damage::write;
 
 const UNITS: Units = Units { fixed_references: false, secondary: None };
 

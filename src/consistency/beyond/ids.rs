@@ -34,11 +34,8 @@ pub(in crate::consistency) fn check(
             Some(file) => records.check(context, file, &path),
             None => Ok(()),
         });
-        match checked {
-            Err(IndexError::Tree(error @ (TreeError::Disk(_) | TreeError::Cache(_)))) => {
-                return Err(error.into());
-            }
-            Err(_) | Ok(()) => {}
+        if let Err(IndexError::Tree(error @ (TreeError::Disk(_) | TreeError::Cache(_)))) = checked {
+            return Err(error.into());
         }
     }
     Ok(())

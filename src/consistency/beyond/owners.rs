@@ -124,7 +124,9 @@ impl Owners {
             },
             |owners| owners,
         )?;
-        begun.iter().for_each(|owners| self.merge(owners));
+        for owners in &begun {
+            self.merge(owners);
+        }
         for (owned, sum) in Owned::ALL.into_iter().zip(self.sums) {
             if sum != 0 || owned == Owned::Properties && !links {
                 explain(context, owned)?;
