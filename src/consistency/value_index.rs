@@ -67,6 +67,7 @@ impl<'a> Target<'a> {
     /// Makes the key of an entity with these values; `false`: such an index does not have them.
     pub fn key(&self, entity: u64, values: &[&Value], key: &mut Vec<u8>) -> bool {
         // What is too long for a key can't be in the index; then the sums differ.
+        let values = values.iter().copied();
         encode_key(self.tree.layout().keys(), entity, values, &self.spatial, key).unwrap_or_default()
     }
 }

@@ -98,6 +98,12 @@ pub trait Order: Clone + Send {
 
     /// Which record comes first. Equal ones keep the order in which they were pushed.
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering;
+
+    /// Which record comes first of two with the same prefix.
+    #[inline]
+    fn compare_behind_prefix(&self, a: &[u8], b: &[u8]) -> Ordering {
+        self.compare(a, b)
+    }
 }
 
 impl<F: Fn(&[u8], &[u8]) -> Ordering + Clone + Send> Order for F {
@@ -132,6 +138,27 @@ impl Order for ByKey {
 
     fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
         self.key(a).cmp(self.key(b))
+    }
+}
+
+/// The order by the number in the first eight bytes, big-endian; a shorter record counts as filled up with zeros.
+#[derive(Clone, Copy, Debug)]
+pub struct ByNumber;
+
+impl Order for ByNumber {
+    #[inline]
+    fn prefix(&self, record: &[u8]) -> u64 {
+        ByKey { length: size_of::<u64>() }.prefix(record)
+    }
+
+    #[inline]
+    fn compare(&self, a: &[u8], b: &[u8]) -> Ordering {
+        self.prefix(a).cmp(&self.prefix(b))
+    }
+
+    #[inline]
+    fn compare_behind_prefix(&self, _: &[u8], _: &[u8]) -> Ordering {
+        Ordering::Equal
     }
 }
 
@@ -252,7 +279,7 @@ impl<C: Order> Sorter<C> {
         let (order, records) = (&self.order, &self.records);
         self.entries.sort_unstable_by(|a, b| {
             (a.prefix.cmp(&b.prefix))
-                .then_with(|| order.compare(record(records, a), record(records, b)))
+                .then_with(|| order.compare_behind_prefix(record(records, a), record(records, b)))
                 .then(a.offset.cmp(&b.offset))
         });
     }
@@ -285,23 +312,21 @@ impl<C: Order> Sorter<C> {
         if self.runs.is_empty() {
             self.sort();
             let Self { records, entries, .. } = self;
-            return Ok(Sorted { source: Source::Memory { records, entries, next: 0 } });
+            return Ok(Sorted::new(Source::Memory { records, entries, current: 0 }));
         }
         self.spill()?;
         // The memory is needed for reading now.
         self.records = Vec::new();
         self.entries = Vec::new();
         let Some((mut file, _)) = self.file.take() else {
-            return Ok(Sorted {
-                source: Source::Memory { records: Vec::new(), entries: Vec::new(), next: 0 },
-            });
+            return Ok(Sorted::new(Source::Memory { records: Vec::new(), entries: Vec::new(), current: 0 }));
         };
         let ways = (self.memory / LEAST_READ).max(2);
         while self.runs.len() > ways {
             (file, self.runs) = self.merge_neighbours(file, ways)?;
         }
         let merge = Merge::new(Arc::new(file), &self.runs, self.memory, self.order)?;
-        Ok(Sorted { source: Source::Runs(merge) })
+        Ok(Sorted::new(Source::Runs(merge)))
     }
 
     /// Merges each group of `ways` neighbouring runs to one.
@@ -313,8 +338,9 @@ impl<C: Order> Sorter<C> {
             let mut writer = RunWriter::new(merged.0, from, self.write_buffer());
             let memory = self.memory - self.write_buffer();
             let mut merge = Merge::new(Arc::clone(&file), group, memory, self.order.clone())?;
-            while let Some(record) = merge.next()? {
+            while let Some(record) = merge.current() {
                 writer.put(record)?;
+                merge.pass()?;
             }
             merged = writer.finish()?;
             runs.push(Run { from, to: merged.1 });
@@ -383,24 +409,86 @@ impl RunWriter {
 /// Records in order.
 pub struct Sorted<C> {
     source: Source<C>,
+    /// Whether the current record was given out, so that the next one is wanted.
+    given: bool,
 }
 
 enum Source<C> {
-    Memory { records: Vec<u8>, entries: Vec<Entry>, next: usize },
+    Memory { records: Vec<u8>, entries: Vec<Entry>, current: usize },
     Runs(Merge<C>),
 }
 
 impl<C: Order> Sorted<C> {
+    fn new(source: Source<C>) -> Self {
+        Self { source, given: false }
+    }
+
     /// The next record; `None`: that was all.
     #[expect(clippy::should_implement_trait, reason = "a record is lent until the next call")]
+    #[inline]
     pub fn next(&mut self) -> Result<Option<&[u8]>, DiskError> {
-        match &mut self.source {
-            Source::Memory { records, entries, next } => {
-                let found = entries.get(*next).map(|entry| record(records, entry));
-                *next += 1;
-                Ok(found)
+        self.move_on()?;
+        self.given = true;
+        Ok(self.current())
+    }
+
+    /// The record that [`Self::next`] gives out next, which stays the next.
+    #[inline]
+    pub fn peek(&mut self) -> Result<Option<&[u8]>, DiskError> {
+        self.move_on()?;
+        Ok(self.current())
+    }
+
+    #[inline]
+    fn move_on(&mut self) -> Result<(), DiskError> {
+        if std::mem::take(&mut self.given) {
+            match &mut self.source {
+                Source::Memory { current, .. } => *current += 1,
+                Source::Runs(merge) => merge.pass()?,
             }
-            Source::Runs(merge) => merge.next(),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn current(&self) -> Option<&[u8]> {
+        match &self.source {
+            Source::Memory { records, entries, current } => {
+                entries.get(*current).map(|entry| record(records, entry))
+            }
+            Source::Runs(merge) => merge.current(),
+        }
+    }
+}
+
+/// Records of several sorters in one order.
+#[derive(Debug)]
+pub struct Merged<C> {
+    parts: Vec<Sorted<C>>,
+    order: C,
+}
+
+impl<C: Order> Merged<C> {
+    /// Merges records that are sorted by `order`.
+    pub fn new(parts: Vec<Sorted<C>>, order: C) -> Self {
+        Self { parts, order }
+    }
+
+    /// The next record; `None`: that was all. Of equal ones those of an earlier part come first.
+    #[expect(clippy::should_implement_trait, reason = "a record is lent until the next call")]
+    pub fn next(&mut self) -> Result<Option<&[u8]>, DiskError> {
+        let mut least: Option<(usize, &[u8])> = None;
+        for (place, part) in self.parts.iter_mut().enumerate() {
+            if let Some(record) = part.peek()?
+                && least.is_none_or(|(_, least)| self.order.compare(record, least).is_lt())
+            {
+                least = Some((place, record));
+            }
+        }
+        let least = least.map(|(place, _)| place);
+        match least.and_then(|place| self.parts.get_mut(place)) {
+            Some(part) => part.next(),
+            None => Ok(None),
         }
     }
 }
@@ -421,10 +509,8 @@ struct Merge<C> {
     order: C,
     /// One per run, in the order of the runs.
     readers: Vec<RunReader>,
-    /// Indices of readers that have a record, as a binary heap: the first has the next record.
+    /// Indices of readers that have a record, as a binary heap: the first has the current record.
     heap: Vec<usize>,
-    /// Whether the record of the first was given out.
-    given: bool,
 }
 
 impl<C: Order> Merge<C> {
@@ -439,23 +525,21 @@ impl<C: Order> Merge<C> {
             }
             readers.push(reader);
         }
-        let mut merge = Self { file, order, readers, heap, given: false };
+        let mut merge = Self { file, order, readers, heap };
         for parent in (0..merge.heap.len() / 2).rev() {
             merge.sift_down(parent);
         }
         Ok(merge)
     }
 
-    fn next(&mut self) -> Result<Option<&[u8]>, DiskError> {
-        if self.given {
-            self.pass()?;
-        }
-        self.given = true;
+    /// The least record that was not passed.
+    #[inline]
+    fn current(&self) -> Option<&[u8]> {
         let first = self.heap.first().and_then(|first| self.readers.get(*first));
-        Ok(first.map(RunReader::record))
+        first.map(RunReader::record)
     }
 
-    /// Lets go of the record that was given out.
+    /// Goes on behind the current record.
     fn pass(&mut self) -> Result<(), DiskError> {
         let Some(first) = self.heap.first().copied() else { return Ok(()) };
         let Some(reader) = self.readers.get_mut(first) else { return Ok(()) };
@@ -489,7 +573,7 @@ impl<C: Order> Merge<C> {
         let (Some((a, first)), Some((b, second))) = (reader(a), reader(b)) else { return false };
         // Of equal records those of an earlier run were pushed earlier.
         (first.prefix.cmp(&second.prefix))
-            .then_with(|| self.order.compare(first.record(), second.record()))
+            .then_with(|| self.order.compare_behind_prefix(first.record(), second.record()))
             .then(a.cmp(&b))
             .is_lt()
     }
@@ -578,9 +662,11 @@ mod tests {
     fn sorted<C: Order>(sorter: Sorter<C>) -> Vec<Vec<u8>> {
         let mut sorted = sorter.finish().unwrap();
         let mut records = Vec::new();
-        while let Some(record) = sorted.next().unwrap() {
-            records.push(record.to_vec());
+        while let Some(record) = sorted.peek().unwrap().map(<[u8]>::to_vec) {
+            assert_eq!(sorted.next().unwrap(), Some(record.as_slice()));
+            records.push(record);
         }
+        assert_eq!(sorted.next().unwrap(), None);
         assert_eq!(sorted.next().unwrap(), None, "the end stays the end");
         records
     }
@@ -608,16 +694,34 @@ mod tests {
                 }
             }
             let mut by_key = Sorter::new(&scratch, memory, ByKey { length: key });
+            let mut by_number = Sorter::new(&scratch, memory, ByNumber);
+            // The same records dealt out to two sorters.
+            let mut dealt = [(); 2].map(|()| Sorter::new(&scratch, memory, ByKey { length: key }));
             let length = |a: &[u8], b: &[u8]| a.len().cmp(&b.len());
             let mut by_length = Sorter::new(&scratch, memory, length);
             for record in &records {
                 by_key.push(record).unwrap();
                 let (a, b) = record.split_at(record.len() / 2);
                 by_length.push_parts(&[a, b]).unwrap();
+                by_number.push(record).unwrap();
+                dealt[usize::from(record.len() > 20)].push(record).unwrap();
             }
             let mut expected = records.clone();
             expected.sort_by(|a, b| a[..key.min(a.len())].cmp(&b[..key.min(b.len())]));
             prop_assert!(sorted(by_key) == expected);
+            let parts = dealt.map(|sorter| sorter.finish().unwrap()).into_iter().collect();
+            let mut merged = Merged::new(parts, ByKey { length: key });
+            let mut dealt = Vec::new();
+            while let Some(record) = merged.next().unwrap() {
+                dealt.push(record.to_vec());
+            }
+            // Equal ones come from the first sorter first.
+            expected.sort_by_key(|record| (record[..key.min(record.len())].to_vec(), record.len() > 20));
+            prop_assert!(dealt == expected);
+            let number = |record: &Vec<u8>| record.iter().copied().chain([0; 8]).take(8).collect::<Vec<_>>();
+            let mut expected = records.clone();
+            expected.sort_by_key(number);
+            prop_assert!(sorted(by_number) == expected);
             records.sort_by_key(Vec::len);
             prop_assert!(sorted(by_length) == records);
         }

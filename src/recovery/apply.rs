@@ -3,10 +3,8 @@
 //! Each thread has stores of its own and goes through them one by one, from the lowest id to the highest: pages are
 //! touched once, in the order of the file. Specification: transaction log 8.4, 8.5, 8.15 rules 1 to 4.
 
-use std::thread;
-
 use super::RecoveryError;
-use super::images::{Images, lane};
+use super::images::Images;
 use super::progress::{RecoveryEvent, RecoveryProgress};
 use crate::index::IndexError;
 use crate::index::id_file::{self, IdFile};
@@ -26,27 +24,9 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes all images and brings every id file to the state of its store; then all of both is on the medium.
-    pub(super) fn apply(&self, lanes: Vec<Images>) -> Result<(), RecoveryError> {
-        let count = lanes.len();
-        thread::scope(|scope| {
-            let threads: Vec<_> = lanes
-                .into_iter()
-                .enumerate()
-                .map(|(number, images)| scope.spawn(move || self.apply_lane(number, count, images)))
-                .collect();
-            let results =
-                threads.into_iter().map(|thread| thread.join().map_err(|_| RecoveryError::Thread)?);
-            // All of them are waited for, also when one failed.
-            results.collect::<Vec<_>>().into_iter().collect()
-        })
-    }
-
-    fn apply_lane(&self, number: usize, lanes: usize, mut images: Images) -> Result<(), RecoveryError> {
-        for store in RecordStore::ALL.into_iter().filter(|store| lane(*store, lanes) == number) {
-            self.apply_store(store, &mut images)?;
-        }
-        Ok(())
+    /// Writes the images of a lane and brings the id files of its stores to their state; then all of it is on the medium.
+    pub(super) fn apply(&self, mut images: Images) -> Result<(), RecoveryError> {
+        images.lane.stores().try_for_each(|store| self.apply_store(store, &mut images))
     }
 
     fn apply_store(&self, store: RecordStore, images: &mut Images) -> Result<(), RecoveryError> {
@@ -81,9 +61,8 @@ impl Target<'_> {
         let path = self.layout.database.join(name);
         let mut ids = Ids::new(IdFile::open(self.cache, &**self.disk, &path, file.slots().first()))?;
         let mut writer = file.image_writer();
-        while let Some(next) = images.current().filter(|next| next.store == store as u8) {
-            let id = next.id;
-            let state = images.take_slot(|image| match image {
+        while let Some(id) = images.next_id(store)? {
+            let state = images.take_slot(store, id, |image| match image {
                 Some(image) => writer.put_image(id, image),
                 None => writer.delete_slot(id),
             })?;

@@ -15,7 +15,7 @@
 use std::ops::RangeInclusive;
 
 use crate::io::disk::DiskError;
-use crate::io::sort::{ByKey, Scratch, Sorted, Sorter};
+use crate::io::sort::{ByNumber, Scratch, Sorted, Sorter};
 use crate::store::error::StoreError;
 use crate::store::id::{DynamicId, RecordId, TransactionId};
 use crate::store::labels::LabelField;
@@ -46,33 +46,60 @@ const CUT: u8 = 1;
 /// The write leaves the slot not in use.
 const DEAD: u8 = 2;
 
-/// How many groups of stores there are at most; each is written by one thread.
-const MOST_LANES: usize = 4;
+/// Stores whose writes are sorted together and written one after the other, by one thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Property records.
+    Properties,
+    /// Long texts and arrays.
+    Values,
+    /// Relationships.
+    Relationships,
+    /// Nodes and their labels.
+    Nodes,
+    /// Everything else: seldom written, groups excepted.
+    Others,
+}
 
-/// The group of a store. Long texts, arrays and labels go with what refers to them least, so that the groups have about
-/// the same amount of work in common workloads.
-pub(super) fn lane(store: RecordStore, lanes: usize) -> usize {
-    let lane = match store {
-        RecordStore::Property => 0,
-        RecordStore::Relationship => 1,
-        RecordStore::Node | RecordStore::RelationshipGroup => 2,
-        _ => 3,
-    };
-    match lanes {
-        0 | 1 => 0,
-        // Properties against everything that makes up the graph.
-        2 => usize::from(lane == 1 || lane == 2),
-        3 => lane % 3,
-        _ => lane,
+impl Lane {
+    /// What property commands write.
+    pub(super) const OF_PROPERTIES: [Self; 2] = [Self::Properties, Self::Values];
+    /// What all other commands write.
+    pub(super) const OF_OTHERS: [Self; 3] = [Self::Relationships, Self::Nodes, Self::Others];
+
+    fn of(store: RecordStore) -> Self {
+        match store {
+            RecordStore::Property => Self::Properties,
+            RecordStore::PropertyString | RecordStore::PropertyArray => Self::Values,
+            RecordStore::Relationship => Self::Relationships,
+            RecordStore::Node | RecordStore::NodeLabels => Self::Nodes,
+            _ => Self::Others,
+        }
+    }
+
+    /// The stores of the lane, in the order of their writes.
+    pub(super) fn stores(self) -> impl Iterator<Item = RecordStore> {
+        RecordStore::ALL.into_iter().filter(move |store| Self::of(*store) == self)
+    }
+
+    /// Sixteenths of the memory for all lanes: about what common workloads write.
+    fn share(self) -> usize {
+        match self {
+            Self::Properties => 6,
+            Self::Relationships => 4,
+            Self::Nodes => 3,
+            Self::Values => 2,
+            Self::Others => 1,
+        }
     }
 }
 
-/// Collects the writes of transactions.
+/// Collects the writes of transactions into some of the lanes.
 pub(super) struct Collector<'a> {
     stores: &'a Stores,
     /// The ids that records of each store have, in the order of [`RecordStore::ALL`].
     ids: Vec<RangeInclusive<u64>>,
-    lanes: Vec<Sorter<ByKey>>,
+    lanes: Vec<(Lane, Sorter<ByNumber>)>,
     sink: Sink,
     /// For the bytes of dynamic records.
     buffer: Vec<u8>,
@@ -85,17 +112,15 @@ struct Sink {
 }
 
 impl<'a> Collector<'a> {
-    /// A collector for `lanes` threads that uses at most `memory` bytes.
-    pub(super) fn new(stores: &'a Stores, scratch: &Scratch, memory: usize, lanes: usize) -> Self {
-        let lanes = lanes.clamp(1, MOST_LANES);
-        let sorter = || Sorter::new(scratch, memory / lanes, ByKey { length: KEY });
-        let lanes = (0..lanes).map(|_| sorter()).collect();
+    /// A collector of writes that go to these lanes. `memory`: bytes for all lanes there are.
+    pub(super) fn new(stores: &'a Stores, scratch: &Scratch, memory: usize, lanes: &[Lane]) -> Self {
+        let sorter = |lane: &Lane| (*lane, Sorter::new(scratch, memory / 16 * lane.share(), ByNumber));
         let ids =
             RecordStore::ALL.into_iter().map(|store| stores.of(store).map_or(0..=0, Slots::ids)).collect();
         Self {
             stores,
             ids,
-            lanes,
+            lanes: lanes.iter().map(sorter).collect(),
             sink: Sink { transaction: TransactionId::BASE, flags: 0 },
             buffer: Vec::new(),
         }
@@ -106,7 +131,7 @@ impl<'a> Collector<'a> {
         self.sink = Sink { transaction, flags: if replayed { 0 } else { CUT } };
     }
 
-    /// Takes the writes of a command.
+    /// Takes the writes of a command, which must go to lanes of this collector.
     pub(super) fn command(&mut self, command: &Command<'_>) -> Result<(), RecoveryError> {
         match command {
             Command::Node(command) => self.node(command.id.slot(), &command.change),
@@ -335,8 +360,8 @@ impl<'a> Collector<'a> {
         }
         let key = (store as u64) << ID_BITS | id;
         let flags = self.sink.flags | if image.is_some() { 0 } else { DEAD };
-        let lane = lane(store, self.lanes.len());
-        if let Some(sorter) = self.lanes.get_mut(lane) {
+        let lane = Lane::of(store);
+        if let Some((_, sorter)) = self.lanes.iter_mut().find(|(of, _)| *of == lane) {
             sorter.push_parts(&[&key.to_be_bytes(), &[flags], image.unwrap_or_default()])?;
         }
         Ok(())
@@ -349,7 +374,7 @@ impl<'a> Collector<'a> {
 
     /// The writes of each lane, in the order of store and id.
     pub(super) fn finish(self) -> Result<Vec<Images>, RecoveryError> {
-        self.lanes.into_iter().map(|lane| Images::new(lane.finish()?)).collect()
+        self.lanes.into_iter().map(|(lane, sorter)| Ok(Images { lane, sorted: sorter.finish()? })).collect()
     }
 }
 
@@ -370,11 +395,10 @@ fn link(chain: ChainLinks) -> ChainLink {
     ChainLink { previous, next: chain.next }
 }
 
-/// Writes in the order of store and id; the current one can be looked at before it is passed.
+/// Writes of a lane in the order of store and id; the next one can be looked at before it is passed.
 pub(super) struct Images {
-    sorted: Sorted<ByKey>,
-    /// The current one; empty: there is none.
-    current: Vec<u8>,
+    pub lane: Lane,
+    sorted: Sorted<ByNumber>,
 }
 
 /// A write of a slot.
@@ -389,29 +413,13 @@ pub(super) struct SlotWrite<'a> {
     pub image: Option<&'a [u8]>,
 }
 
-impl Images {
-    fn new(sorted: Sorted<ByKey>) -> Result<Self, RecoveryError> {
-        let mut images = Self { sorted, current: Vec::new() };
-        images.advance()?;
-        Ok(images)
-    }
-
-    /// The current write; `None`: that were all.
-    pub(super) fn current(&self) -> Option<SlotWrite<'_>> {
-        let (key, rest) = self.current.split_first_chunk::<KEY>()?;
+impl<'a> SlotWrite<'a> {
+    fn read(record: &'a [u8]) -> Option<Self> {
+        let (key, rest) = record.split_first_chunk::<KEY>()?;
         let (flags, image) = rest.split_first()?;
         let [store, ..] = *key;
         let id = u64::from_be_bytes(*key) & ((1 << ID_BITS) - 1);
-        Some(SlotWrite { store, id, cut: flags & CUT != 0, image: (flags & DEAD == 0).then_some(image) })
-    }
-
-    /// Goes to the next write.
-    pub(super) fn advance(&mut self) -> Result<(), DiskError> {
-        self.current.clear();
-        if let Some(next) = self.sorted.next()? {
-            self.current.extend_from_slice(next);
-        }
-        Ok(())
+        Some(Self { store, id, cut: flags & CUT != 0, image: (flags & DEAD == 0).then_some(image) })
     }
 }
 
@@ -425,25 +433,33 @@ pub(super) struct SlotState {
 }
 
 impl Images {
-    /// Takes all writes of the slot of the current one: each that counts goes to `write`, in the order of the log.
+    /// The id of the next write, if it goes to this store.
+    pub(super) fn next_id(&mut self, store: RecordStore) -> Result<Option<u64>, DiskError> {
+        let next = self.sorted.peek()?.and_then(SlotWrite::read);
+        Ok(next.filter(|next| next.store == store as u8).map(|next| next.id))
+    }
+
+    /// Takes all writes of a slot, which come next: each that counts goes to `write`, in the order of the log.
     ///
     /// Not only the last one is written: bytes behind the end of a shorter record stay from longer ones before it, as in
     /// Neo4j. A slot that only transactions that are taken back have written gets its first image before them.
     pub(super) fn take_slot(
         &mut self,
+        store: RecordStore,
+        id: u64,
         mut write: impl FnMut(Option<&[u8]>) -> Result<(), StoreError>,
     ) -> Result<SlotState, RecoveryError> {
         let mut state = SlotState::default();
-        let Some(SlotWrite { store, id, .. }) = self.current() else { return Ok(state) };
         let mut is_first = true;
-        while let Some(next) = self.current().filter(|next| next.store == store && next.id == id) {
+        let is_of_slot = |next: &SlotWrite<'_>| next.store == store as u8 && next.id == id;
+        while let Some(next) = self.sorted.peek()?.and_then(SlotWrite::read).filter(is_of_slot) {
             // All writes that count come before those that are taken back.
             if !next.cut || is_first {
                 write(next.image)?;
                 state = SlotState { replayed: !next.cut, in_use: next.image.is_some() };
             }
             is_first = false;
-            self.advance()?;
+            self.sorted.next()?;
         }
         Ok(state)
     }

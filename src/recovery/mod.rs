@@ -6,8 +6,8 @@
 //!
 //! | Module | Does |
 //! |---|---|
-//! | [`window`] | reads the window once and collects from it; nothing is changed before all of it was read and checked |
-//! | [`events`] | reads it at the same time for the indexes, the counts and the degrees |
+//! | [`window`] | reads the window and collects from it; nothing is changed before all of it was read and checked |
+//! | [`events`] | reads it at the same time for properties, indexes, counts and degrees |
 //! | [`images`] | writes of record slots, by store and id |
 //! | [`totals`] | sums of counts and degrees |
 //! | [`apply`] | images into stores, ids into id files |
@@ -27,6 +27,7 @@ mod finish;
 mod images;
 pub mod index_updates;
 mod numbers;
+mod parallel;
 mod progress;
 #[cfg(test)]
 mod tests;
@@ -60,15 +61,18 @@ use crate::txlog::tail::{RecoveryReason, Tail, recovery_reason};
 use crate::txlog::{KernelVersion, LogError, LogPosition};
 
 use apply::Target;
+use events::Collected;
+use images::Images;
 use index_updates::{Context, IndexOutcome, Watch};
 use numbers::Numbers;
+use totals::Sums;
 use window::{Source, Window};
 
 /// Bytes for counting everything anew, when nothing else of a recovery needs memory.
 const RECOUNT_MEMORY: usize = 32 << 20;
 
 /// Bytes for changes of indexes, besides those that their events take.
-const INDEXES_MEMORY: usize = 24 << 20;
+const INDEXES_MEMORY: usize = 28 << 20;
 
 /// A recovery of one database. Nobody else may use its files meanwhile.
 #[derive(Clone, Debug)]
@@ -130,6 +134,12 @@ pub struct Recovered {
     pub pruned: Vec<PathBuf>,
 }
 
+/// A part of what is written first.
+enum Step {
+    Lane(Images),
+    Numbers(Box<(Numbers, Numbers, Sums)>),
+}
+
 /// What must be known before anything is changed.
 struct Plan {
     logs: LogFiles,
@@ -186,33 +196,30 @@ impl Recovery {
             scratch: &scratch,
         };
         let store_last = neostore.last_transaction()?;
-        let records = || {
-            let (window, lanes) = window::collect(self, &source, progress)?;
-            self.check_window(&window, &plan.logs, store_last)?;
-            tell(&window, progress);
-            // From here on files are changed. What is changed can be changed again, should it be interrupted.
-            Target { stores: &stores, layout, disk, cache: &cache, progress }.apply(lanes)?;
-            Ok::<_, RecoveryError>(window)
-        };
-        let events = || events::collect(self, &source, watch);
-        let (records, events) = if self.threads > 1 {
-            thread::scope(|scope| {
-                let events = scope.spawn(events);
-                (records(), events.join().unwrap_or(Err(RecoveryError::Thread)))
-            })
-        } else {
-            (Ok(records()?), events())
-        };
-        let window = records?;
-        let (events, mut sums) = events?;
+        let (window, others, collected) = self.read(&source, watch, progress)?;
+        let Collected { images: properties, events, sums } = collected;
+        self.check_window(&window, &plan.logs, store_last)?;
+        tell(&window, progress);
         let last = window.last.map_or(store_last, |last| last.id);
         let first = window.first.unwrap_or(last.next());
         counts.keep_if_covering(first, window.counts_ahead);
         degrees.keep_if_covering(first, window.degrees_ahead);
         let (counts_path, degrees_path) = (counts.path.clone(), degrees.path.clone());
-        let counts_rebuilt = !counts.add(&mut sums, last, progress)?;
-        let degrees_rebuilt = !degrees.add(&mut sums, last, progress)?;
-        drop(sums);
+
+        // From here on files are changed. What is changed can be changed again, should it be interrupted.
+        let target = Target { stores: &stores, layout, disk, cache: &cache, progress };
+        let lanes = properties.into_iter().chain(others).map(Step::Lane);
+        let steps = lanes.chain([Step::Numbers(Box::new((counts, degrees, sums)))]).collect();
+        let done = parallel::map(self.threads, steps, |step| match step {
+            Step::Lane(images) => target.apply(images).map(|()| None),
+            Step::Numbers(numbers) => {
+                let (counts, degrees, mut sums) = *numbers;
+                let counts = counts.add(&mut sums, last, progress)?;
+                Ok(Some((counts, degrees.add(&mut sums, last, progress)?)))
+            }
+        })?;
+        let (counts_rebuilt, degrees_rebuilt) =
+            done.into_iter().flatten().next().map_or((true, true), |(counts, degrees)| (!counts, !degrees));
         let threads = self.threads.max(1) as u64;
         let recount = Recount { stores: &stores, scratch: &scratch, memory: RECOUNT_MEMORY, threads };
         if counts_rebuilt {
@@ -259,6 +266,34 @@ impl Recovery {
             archive,
             pruned,
         }))
+    }
+
+    /// Reads the window, on two threads if there are more than one: what it is, what it writes into stores other than those
+    /// of properties, and the rest.
+    fn read(
+        &self,
+        source: &Source<'_>,
+        watch: Watch,
+        progress: &dyn RecoveryProgress,
+    ) -> Result<(Window, Vec<Images>, Collected), RecoveryError> {
+        if self.threads < 2 {
+            let (window, images) = window::collect(self, source, None, progress)?;
+            return Ok((window, images, events::collect(self, source, watch, None)?));
+        }
+        let (sender, receiver) = window::channel();
+        let (checked, followed) = thread::scope(|scope| {
+            let followed = scope.spawn(|| events::collect(self, source, watch, Some(receiver)));
+            let checked = window::collect(self, source, Some(sender), progress);
+            (checked, followed.join().unwrap_or(Err(RecoveryError::Thread)))
+        });
+        match (checked, followed) {
+            // It was given up because of the other one.
+            (Err(RecoveryError::Thread), Err(error)) => Err(error),
+            (checked, followed) => {
+                let (window, images) = checked?;
+                Ok((window, images, followed?))
+            }
+        }
     }
 
     /// Whether the effects of a transaction shall be in the store.

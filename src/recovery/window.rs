@@ -1,6 +1,8 @@
-//! The window: all complete transactions behind the last checkpoint. It is read once; nothing is changed meanwhile.
+//! The window: all complete transactions behind the last checkpoint. Nothing is changed while it is read.
 
-use super::images::{Collector, Images};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+use super::images::{Collector, Images, Lane};
 use super::progress::{Percent, RecoveryProgress};
 use super::{Recovery, RecoveryError};
 use crate::index::counts::CountsStore;
@@ -12,11 +14,15 @@ use crate::txlog::command::counts::MetadataChange;
 use crate::txlog::command::schema::SchemaCommand;
 use crate::txlog::command::{Command, Mode};
 use crate::txlog::files::LogFiles;
+use crate::txlog::follow::Extent;
 use crate::txlog::reader::{LogReader, LoggedTransaction};
 use crate::txlog::{LogError, LogPosition};
 
-/// Bytes for sorting the writes of records.
-const IMAGES_MEMORY: usize = 20 << 20;
+/// Bytes for sorting the writes of records, those of properties included.
+pub(super) const IMAGES_MEMORY: usize = 20 << 20;
+/// Transactions that are handed to the other reader of the window at once, and how often that may lag behind.
+const BATCH: usize = 256;
+const BATCHES: usize = 4;
 
 /// What is known of the window when it was read.
 pub(super) struct Window {
@@ -83,15 +89,46 @@ impl Source<'_> {
     }
 }
 
-/// Reads the window and collects what it writes into the record stores, in the order of these.
+/// Transactions of the window that were read and checked, for the other reader of it.
+pub(super) type Batch = Vec<Extent>;
+
+/// The way from one reader to the other.
+pub(super) fn channel() -> (SyncSender<Batch>, Receiver<Batch>) {
+    sync_channel(BATCHES)
+}
+
+/// Hands transactions to the other reader.
+struct Handing(Option<(SyncSender<Batch>, Batch)>);
+
+impl Handing {
+    fn hand(&mut self, logged: &LoggedTransaction<'_>) -> Result<(), RecoveryError> {
+        let Some((sender, batch)) = &mut self.0 else { return Ok(()) };
+        batch.push(logged.extent());
+        if batch.len() == BATCH {
+            // It has ended early, which it says itself.
+            sender.send(std::mem::take(batch)).map_err(|_| RecoveryError::Thread)?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Result<(), RecoveryError> {
+        let Some((sender, batch)) = self.0 else { return Ok(()) };
+        sender.send(batch).map_err(|_| RecoveryError::Thread)
+    }
+}
+
+/// Reads and checks the window, and collects what it writes into the record stores but for properties. `followed`: for
+/// another reader at the same time, which gets the transactions.
 pub(super) fn collect(
     recovery: &Recovery,
     source: &Source<'_>,
+    followed: Option<SyncSender<Batch>>,
     progress: &dyn RecoveryProgress,
 ) -> Result<(Window, Vec<Images>), RecoveryError> {
+    let mut handing = Handing(followed.map(|sender| (sender, Batch::new())));
     let mut reader = LogReader::open(source.logs, source.from)?;
     let mut percent = Percent::new(source.logs, reader.position());
-    let mut images = Collector::new(source.stores, source.scratch, IMAGES_MEMORY, recovery.threads);
+    let mut images = Collector::new(source.stores, source.scratch, IMAGES_MEMORY, &Lane::OF_OTHERS);
     let mut window = Window {
         from: reader.position(),
         first: None,
@@ -126,8 +163,12 @@ pub(super) fn collect(
         }
         window.first.get_or_insert(id);
         percent.at(logged.end, progress);
+        handing.hand(&logged)?;
         images.begin(id, replayed);
         logged.for_each_command(|command| {
+            if matches!(command, Command::Property(_)) {
+                return Ok(());
+            }
             images.command(command)?;
             match command {
                 Command::Metadata(change) => window.metadata.change(id, replayed, change),
@@ -139,6 +180,7 @@ pub(super) fn collect(
             }
         })?;
     }
+    handing.finish()?;
     if window.taken_back == 0 {
         window.end = reader.end().map_or(reader.position(), |end| end.position);
     }

@@ -41,6 +41,7 @@ impl EntryHead {
     pub const SIZE: usize = 2;
 
     /// Reads a head; `None` where zeros, the end of the data, stand instead.
+    #[inline]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Option<Self>, EntryError> {
         let offset = reader.offset();
         let version = match reader.u8("entry version")? {
@@ -106,6 +107,7 @@ pub struct Start<'a> {
 
 impl<'a> Start<'a> {
     /// Reads what follows the head.
+    #[inline]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let time = reader.i64("start time")?;
         let latest_committed = TransactionId(reader.i64("latest committed transaction")?);
@@ -144,6 +146,7 @@ pub struct Commit {
 
 impl Commit {
     /// Reads what follows the head, the checksum not included.
+    #[inline]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         Ok(Self { id: TransactionId(reader.i64("transaction id")?), time: reader.i64("commit time")? })
     }
@@ -177,6 +180,7 @@ impl InlineCheckpoint {
     pub const SIZE: usize = 22;
 
     /// Reads a whole entry, head and checksum included.
+    #[inline]
     pub fn decode(entry: &[u8; Self::SIZE]) -> Result<Self, EntryError> {
         let mut reader = Reader::new(entry);
         let head = EntryHead::decode(&mut reader)?;

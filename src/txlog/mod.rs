@@ -11,6 +11,7 @@ pub mod crc;
 pub mod entry;
 mod error;
 pub mod files;
+pub mod follow;
 pub mod header;
 mod logged;
 mod read_window;

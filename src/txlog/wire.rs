@@ -110,6 +110,7 @@ impl Scan {
 }
 
 /// The next command of a transaction, from any of its entries on; `None`: it is over.
+#[inline]
 pub(super) fn next_command<'a>(reader: &mut Reader<'a>) -> Result<Option<Command<'a>>, EntryError> {
     loop {
         let offset = reader.offset();
@@ -154,6 +155,7 @@ impl<'a> Iterator for Commands<'a> {
     }
 }
 
+#[inline]
 fn head(reader: &mut Reader<'_>) -> Result<EntryHead, EntryError> {
     let offset = reader.offset();
     EntryHead::decode(reader)?.ok_or(EntryError::UnknownVersion { offset, found: 0 })

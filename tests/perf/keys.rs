@@ -50,7 +50,7 @@ fn measure(name: &str, layout: ValueLayout, count: usize, value: impl Fn(&mut Ra
     let mut key = Vec::new();
     let started = Instant::now();
     for (entity, value) in values.iter().cycle().take(count).enumerate() {
-        let encoded = encode_key(layout.keys(), entity as u64, &[value], &spatial, &mut key);
+        let encoded = encode_key(layout.keys(), entity as u64, [value], &spatial, &mut key);
         assert!(encoded.expect("a short key"));
         black_box(&key);
     }
@@ -61,7 +61,7 @@ fn measure(name: &str, layout: ValueLayout, count: usize, value: impl Fn(&mut Ra
     let mut keys = Vec::with_capacity(count);
     for entity in 0..count {
         let value = value(&mut random);
-        encode_key(layout.keys(), entity as u64, &[&value], &spatial, &mut key).expect("a short key");
+        encode_key(layout.keys(), entity as u64, [&value], &spatial, &mut key).expect("a short key");
         keys.push((bytes.len(), bytes.len() + key.len()));
         bytes.extend_from_slice(&key);
     }

@@ -121,7 +121,7 @@ fn named_zones_sort_by_javas_rules() {
     let key = |second: i64, zone: Zone| {
         let value = Property::DateTime(DateTime { second, nano: 0, zone });
         let mut key = Vec::new();
-        let encoded = encode_key(layout.keys(), 1, &[&value], &SpatialSettings::default(), &mut key);
+        let encoded = encode_key(layout.keys(), 1, [&value], &SpatialSettings::default(), &mut key);
         assert!(encoded.expect("a short key"));
         key
     };

@@ -99,7 +99,7 @@ impl Database {
                 continue;
             }
             let mut key = Vec::new();
-            if encode_key(index.layout.keys(), entity, &values, &spatial, &mut key).expect("short values") {
+            if encode_key(index.layout.keys(), entity, values, &spatial, &mut key).expect("short values") {
                 keys.insert(entity, key);
             }
         }

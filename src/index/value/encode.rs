@@ -32,23 +32,24 @@ pub struct KeyTooLong {
 /// |     19 |      | coordinates (8 each)                                        |
 ///
 /// Specification: indexes 3.1, 4.
-pub fn encode_key(
+pub fn encode_key<'v>(
     keys: KeyKind,
     entity: u64,
-    values: &[&Value],
+    values: impl IntoIterator<Item = &'v Value>,
     spatial: &SpatialSettings,
     out: &mut Vec<u8>,
 ) -> Result<bool, KeyTooLong> {
     out.clear();
     out.extend_from_slice(&entity.to_be_bytes());
+    let mut values = values.into_iter();
     let mut slots = Slots { keys, spatial, out, entity };
     if keys == KeyKind::Point {
-        let [Value::Point(point)] = values else { return Ok(false) };
+        let (Some(Value::Point(point)), None) = (values.next(), values.next()) else { return Ok(false) };
         slots.out.extend_from_slice(&encode_crs(point.crs()));
         slots.point(point);
         return Ok(true);
     }
-    values.iter().try_for_each(|value| slots.value(value))?;
+    values.try_for_each(|value| slots.value(value))?;
     if out.len() > MAX_KEY { Err(KeyTooLong { entity }) } else { Ok(true) }
 }
 

@@ -15,9 +15,8 @@ pub fn key(entity: u64, values: &[Value]) -> Vec<u8> {
 }
 
 pub fn key_of(keys: KeyKind, entity: u64, values: &[Value]) -> Vec<u8> {
-    let values: Vec<&Value> = values.iter().collect();
     let mut out = b"what was there".to_vec();
-    assert!(encode_key(keys, entity, &values, &SpatialSettings::default(), &mut out).unwrap(), "{values:?}");
+    assert!(encode_key(keys, entity, values, &SpatialSettings::default(), &mut out).unwrap(), "{values:?}");
     out
 }
 

@@ -142,7 +142,8 @@ fn a_point_index_has_single_points_only() {
     let point = Value::Point(wgs84());
     let array = Value::Array(Array::Point(vec![wgs84()]));
     for values in [vec![&array], vec![&Value::Long(1)], vec![&point, &point]] {
-        let encoded = encode_key(KeyKind::Point, 1, &values, &SpatialSettings::default(), &mut out);
+        let encoded =
+            encode_key(KeyKind::Point, 1, values.iter().copied(), &SpatialSettings::default(), &mut out);
         assert_eq!(encoded, Ok(false), "{values:?}");
     }
 }
@@ -150,7 +151,7 @@ fn a_point_index_has_single_points_only() {
 #[test]
 fn values_that_neo4j_refuses_are_told() {
     let encode = |value: Value| {
-        encode_key(KeyKind::Btree, 9, &[&value], &SpatialSettings::default(), &mut Vec::new())
+        encode_key(KeyKind::Btree, 9, [&value], &SpatialSettings::default(), &mut Vec::new())
             .map_err(|error| error.entity)
     };
     // 8 bytes entity, 1 type, 2 length.

@@ -8,9 +8,9 @@ use super::derive::{Derivation, Indexes, MOST_EVENTS};
 use super::existing::{self, Existing, State};
 use super::key_order::KeyOrder;
 use super::outcome::{BuiltIndex, Cause, FailedIndex, Index, IndexOutcome, RemovedIndex, UpdatedIndex};
-use super::target::{Storage, Target};
+use super::target::{Loss, Storage, Target};
 use super::token_ranges::TokenRanges;
-use super::{Watch, parallel, trees};
+use super::{Watch, trees};
 use crate::gbptree::Tree;
 use crate::index::IndexError;
 use crate::index::files;
@@ -18,8 +18,8 @@ use crate::index::statistics::{Sample, Statistics};
 use crate::index::token::TokenIndex;
 use crate::index::value::ValueLayout;
 use crate::io::disk::SharedDisk;
-use crate::io::sort::{ByKey, Scratch, Sorted, Sorter};
-use crate::recovery::RecoveryError;
+use crate::io::sort::{ByNumber, Merged, Scratch, Sorted, Sorter};
+use crate::recovery::{RecoveryError, parallel};
 use crate::store::id::SchemaId;
 use crate::store::layout::{DatabaseLayout, INDEX_STATISTICS};
 use crate::store::page_cache::PageCache;
@@ -49,12 +49,12 @@ pub struct Context<'a> {
     pub threads: usize,
 }
 
-/// The events of a window in the order of entities.
+/// The events of a window: parts of entities that no other part has, each in the order of entities.
 #[derive(Debug)]
 pub struct Events {
     pub(super) watch: Watch,
     pub(super) schema: SchemaChanges,
-    pub(super) sorted: Sorted<ByKey>,
+    pub(super) sorted: Vec<Sorted<ByNumber>>,
 }
 
 /// The id of the label index that a store up to 4.2 has without a rule: −2. Specification: indexes 1.1.
@@ -266,95 +266,133 @@ enum Change {
     Lost(Cause),
 }
 
-/// A tree and its changes.
+/// A tree and its changes, one part of them per part of the events.
 #[expect(clippy::large_enum_variant, reason = "there is one per index")]
 enum Job<'a> {
-    Values { tree: Tree<ValueLayout>, changes: Sorter<KeyOrder>, target: Target<'a>, index: &'a IndexRule },
-    Tokens { tree: TokenIndex, ranges: TokenRanges, rule: &'a SchemaRule, index: &'a IndexRule },
+    Values { tree: Tree<ValueLayout>, changes: Vec<Sorter<KeyOrder>>, sums: Sums, named: Named<'a> },
+    Tokens { tree: TokenIndex, ranges: Vec<TokenRanges>, named: Named<'a> },
+}
+
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    rule: &'a SchemaRule,
+    index: &'a IndexRule,
+}
+
+/// What all parts of the events mean for an index.
+#[derive(Clone, Copy, Default)]
+struct Sums {
+    loss: Loss,
+    entities: u64,
+    bytes: u64,
 }
 
 /// Derives the changes of all indexes that are online, and makes them.
 fn update<'a>(
     context: &Context<'a>,
     updates: Vec<Update<'a>>,
-    events: Sorted<ByKey>,
+    events: Vec<Sorted<ByNumber>>,
     most_events: usize,
 ) -> Result<Vec<Updated<'a>>, RecoveryError> {
-    let memory = context.memory / updates.len().max(1);
-    let mut trees = Vec::new();
+    let memory = context.memory / (updates.len() * events.len()).max(1);
+    let mut derivations = Vec::new();
+    for events in events {
+        derivations.push((derivation(context, &updates, memory, most_events)?, events));
+    }
+    let mut derived = parallel::map(context.threads, derivations, |(mut derivation, events)| {
+        derivation.run(events)?;
+        Ok(derivation)
+    })?;
+
+    let (mut updated, mut jobs) = (Vec::new(), Vec::new());
+    for Update { rule, index, existing } in updates {
+        let named = Named { rule, index };
+        let indexes = derived.iter_mut().map(|derivation| derivation.of(rule.schema.entity));
+        match existing {
+            Existing::Tokens(tree) => {
+                let ranges: Vec<_> = indexes.filter_map(|indexes| indexes.tokens.take()).collect();
+                if ranges.iter().any(|ranges| ranges.unknown) {
+                    updated.push(Updated { rule, index, result: Change::Lost(Cause::ValuesNotCarried) });
+                } else {
+                    jobs.push(Job::Tokens { tree, ranges, named });
+                }
+            }
+            Existing::Values(tree) => {
+                let (mut sums, mut changes) = (Sums::default(), Vec::new());
+                for target in indexes.filter_map(|indexes| indexes.take_target(rule.id)) {
+                    sums.loss.add(target.loss);
+                    sums.entities += target.entities;
+                    sums.bytes += target.change_bytes;
+                    changes.extend(target.changes);
+                }
+                let lost = if sums.loss.touched {
+                    Some(Cause::TextChanged)
+                } else {
+                    sums.loss.unknown.then_some(Cause::ValuesNotCarried)
+                };
+                match (lost, tree) {
+                    (Some(cause), _) => updated.push(Updated { rule, index, result: Change::Lost(cause) }),
+                    (None, Some(tree)) => jobs.push(Job::Values { tree, changes, sums, named }),
+                    (None, None) => updated.push(Updated { rule, index, result: Change::Nothing }),
+                }
+            }
+        }
+    }
+    drop(derived);
+    // The largest first, so that no thread has to wait for another one at the end.
+    jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes()));
+    updated.extend(parallel::map(context.threads, jobs, |job| job.run(context))?);
+    Ok(updated)
+}
+
+/// What takes the changes that a part of the events makes. `memory`: bytes per index.
+fn derivation<'a>(
+    context: &Context<'a>,
+    updates: &[Update<'a>],
+    memory: usize,
+    most_events: usize,
+) -> Result<Derivation<'a>, RecoveryError> {
     let (mut nodes, mut relationships) = ((Vec::new(), None), (Vec::new(), None));
-    let mut lookups = Vec::new();
     for Update { rule, index, existing } in updates {
         let (targets, ranges) = match rule.schema.entity {
             EntityType::Node => &mut nodes,
             EntityType::Relationship => &mut relationships,
         };
         match existing {
-            Existing::Tokens(tree) => {
-                *ranges = Some(TokenRanges::new(context.scratch, memory));
-                lookups.push((rule, index, tree));
-            }
+            Existing::Tokens(_) => *ranges = Some(TokenRanges::new(context.scratch, memory)),
             Existing::Values(tree) => {
                 let Some(storage) = Storage::of(rule, index) else { continue };
                 let layout = tree.as_ref().map(|tree| *tree.layout());
                 targets.push(Target::new(rule, index, storage, layout, context.scratch, memory)?);
-                trees.push((rule.id, index, tree));
             }
         }
     }
     let nodes = Indexes::new(EntityType::Node, nodes.0, nodes.1);
     let relationships = Indexes::new(EntityType::Relationship, relationships.0, relationships.1);
-    let mut derivation = Derivation::new(context.stores, nodes, relationships, most_events);
-    derivation.run(events)?;
-    let Derivation { mut nodes, mut relationships, .. } = derivation;
-
-    let (mut updated, mut jobs) = (Vec::new(), Vec::new());
-    let targets =
-        std::mem::take(&mut nodes.targets).into_iter().chain(std::mem::take(&mut relationships.targets));
-    for mut target in targets {
-        let place = trees.iter().position(|(id, ..)| *id == target.rule.id);
-        let Some((_, index, tree)) = place.map(|place| trees.swap_remove(place)) else { continue };
-        let rule = target.rule;
-        let lost = if target.loss.touched {
-            Some(Cause::TextChanged)
-        } else {
-            target.loss.unknown.then_some(Cause::ValuesNotCarried)
-        };
-        if let Some(cause) = lost {
-            updated.push(Updated { rule, index, result: Change::Lost(cause) });
-        } else if let (Some(tree), Some(changes)) = (tree, target.changes.take()) {
-            jobs.push(Job::Values { tree, changes, target, index });
-        } else {
-            updated.push(Updated { rule, index, result: Change::Nothing });
-        }
-    }
-    for (rule, index, tree) in lookups {
-        let indexes = match rule.schema.entity {
-            EntityType::Node => &mut nodes,
-            EntityType::Relationship => &mut relationships,
-        };
-        let Some(ranges) = indexes.tokens.take() else { continue };
-        if ranges.unknown {
-            updated.push(Updated { rule, index, result: Change::Lost(Cause::ValuesNotCarried) });
-        } else {
-            jobs.push(Job::Tokens { tree, ranges, rule, index });
-        }
-    }
-    updated.extend(parallel::map(context.threads, jobs, |job| job.run(context))?);
-    Ok(updated)
+    Ok(Derivation::new(context.stores, nodes, relationships, most_events))
 }
 
 impl<'a> Job<'a> {
+    /// Bytes of the changes, about.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Values { sums, .. } => sums.bytes,
+            Self::Tokens { ranges, .. } => ranges.iter().map(|ranges| ranges.changed).sum(),
+        }
+    }
+
     fn run(self, context: &Context<'_>) -> Result<Updated<'a>, RecoveryError> {
         let of = |entities| if entities == 0 { Change::Nothing } else { Change::Entities(entities) };
         match self {
-            Self::Values { tree, changes, target, index } => {
-                trees::apply(context.disk, tree, changes.finish()?, target.change_bytes)?;
-                Ok(Updated { rule: target.rule, index, result: of(target.entities) })
+            Self::Values { tree, changes, sums, named: Named { rule, index } } => {
+                let sorted = changes.into_iter().map(Sorter::finish).collect::<Result<_, _>>()?;
+                let changes = Merged::new(sorted, KeyOrder(*tree.layout()));
+                trees::apply(context.disk, tree, changes, sums.bytes)?;
+                Ok(Updated { rule, index, result: of(sums.entities) })
             }
-            Self::Tokens { tree, ranges, rule, index } => {
-                let result = of(ranges.changed);
-                ranges.finish()?.apply(tree)?;
+            Self::Tokens { tree, ranges, named: Named { rule, index } } => {
+                let result = of(ranges.iter().map(|ranges| ranges.changed).sum());
+                TokenRanges::finish(ranges)?.apply(tree)?;
                 Ok(Updated { rule, index, result })
             }
         }

@@ -9,14 +9,13 @@ use super::apply::Context;
 use super::finals::Finals;
 use super::key_order::{KeyOrder, Op};
 use super::outcome::{Cause, Index};
-use super::parallel;
 use crate::gbptree::Layout;
 use crate::index::files;
 use crate::index::statistics::Sample;
 use crate::index::token_scan::TokenScan;
 use crate::index::value::{Builder as ValueBuilder, SpatialSettings, ValueLayout, encode_key};
 use crate::io::sort::{Sorted, Sorter};
-use crate::recovery::RecoveryError;
+use crate::recovery::{RecoveryError, parallel};
 use crate::store::schema::{EntityType, IndexProvider, IndexRule, SchemaRule};
 use crate::store::value::Value;
 
@@ -69,7 +68,14 @@ struct Growing<'a> {
 }
 
 enum Entries {
-    Values { layout: ValueLayout, spatial: SpatialSettings, properties: Vec<u32>, sorter: Sorter<KeyOrder> },
+    Values {
+        layout: ValueLayout,
+        spatial: SpatialSettings,
+        properties: Vec<u32>,
+        sorter: Sorter<KeyOrder>,
+        /// Of the entity at hand.
+        values: Vec<Value>,
+    },
     Tokens(TokenScan),
 }
 
@@ -82,6 +88,7 @@ impl<'a> Growing<'a> {
                 spatial: super::spatial(build.rule, build.index)?,
                 properties: build.rule.schema.property_keys.iter().map(|key| key.0).collect(),
                 sorter: Sorter::new(context.scratch, memory, KeyOrder(layout)),
+                values: Vec::new(),
             }
         } else {
             if build.index.provider != IndexProvider::TokenLookup {
@@ -94,21 +101,20 @@ impl<'a> Growing<'a> {
 
     /// Takes an entity that has one of its tokens.
     fn entity(&mut self, id: u64, finals: &mut Finals<'_>, key: &mut Vec<u8>) -> Result<(), RecoveryError> {
-        let Entries::Values { layout, spatial, properties, sorter } = &mut self.entries else {
+        let Entries::Values { layout, spatial, properties, sorter, values } = &mut self.entries else {
             return Ok(());
         };
         if self.failed.is_some() {
             return Ok(());
         }
-        let mut values = Vec::with_capacity(properties.len());
+        values.clear();
         for property in properties.iter() {
             match finals.value(*property)? {
                 Some(value) => values.push(value),
                 None => return Ok(()),
             }
         }
-        let values: Vec<&Value> = values.iter().collect();
-        match encode_key(layout.keys(), id, &values, spatial, key) {
+        match encode_key(layout.keys(), id, values.iter(), spatial, key) {
             Ok(true) => sorter.push_parts(&[&[Op::Put.byte()], key])?,
             Ok(false) => {}
             Err(error) => self.failed = Some(Cause::Value { entity: id, reason: error.to_string() }),

@@ -3,41 +3,68 @@
 use crate::store::id::DynamicId;
 use crate::txlog::command::dynamic::DynamicRecords;
 
-/// Appends what the chain that starts with `first` holds; whether all of it was in `records`. They mostly lie in the
-/// order of the chain.
-pub(super) fn read_chain(records: DynamicRecords<'_>, first: DynamicId, out: &mut Vec<u8>) -> bool {
+/// What became of a chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Chain {
+    /// All of it was appended.
+    Complete,
+    /// Records are missing; nothing was appended.
+    Incomplete,
+    /// It has more bytes than are wanted; nothing was appended.
+    Long,
+}
+
+/// Appends what the chain that starts with `first` holds, if it is not more than `most` bytes. Its records mostly lie in
+/// the order of the chain.
+pub(super) fn read_chain(
+    records: DynamicRecords<'_>,
+    first: DynamicId,
+    most: usize,
+    out: &mut Vec<u8>,
+) -> Chain {
     let start = out.len();
-    let mut wanted = Some(first);
+    let mut chain = read_ordered(records, first, most, out);
+    if chain == Chain::Incomplete {
+        out.truncate(start);
+        chain = read_unordered(records, first, most, out);
+    }
+    if chain != Chain::Complete {
+        out.truncate(start);
+    }
+    chain
+}
+
+fn read_ordered(records: DynamicRecords<'_>, first: DynamicId, most: usize, out: &mut Vec<u8>) -> Chain {
+    let (start, mut wanted) = (out.len(), Some(first));
     for record in &records {
         if record.flags.in_use() && Some(record.id) == wanted {
             out.extend_from_slice(record.data);
             wanted = record.next;
+            if out.len() - start > most {
+                return Chain::Long;
+            }
         }
     }
-    if wanted.is_none() {
-        return true;
-    }
-    out.truncate(start);
-    read_unordered(records, first, out) || {
-        out.truncate(start);
-        false
-    }
+    if wanted.is_none() { Chain::Complete } else { Chain::Incomplete }
 }
 
 /// The same for records in any order.
-fn read_unordered(records: DynamicRecords<'_>, first: DynamicId, out: &mut Vec<u8>) -> bool {
+fn read_unordered(records: DynamicRecords<'_>, first: DynamicId, most: usize, out: &mut Vec<u8>) -> Chain {
     let mut sorted: Vec<_> = records.iter().filter(|record| record.flags.in_use()).collect();
     sorted.sort_by_key(|record| record.id);
-    let mut wanted = Some(first);
+    let (start, mut wanted) = (out.len(), Some(first));
     // A chain of more records than there are goes round.
     for _ in 0..sorted.len() {
         let Some(id) = wanted else { break };
-        let Ok(position) = sorted.binary_search_by_key(&id, |record| record.id) else { return false };
-        let Some(record) = sorted.get(position) else { return false };
+        let found = sorted.binary_search_by_key(&id, |record| record.id);
+        let Some(record) = found.ok().and_then(|position| sorted.get(position)) else { break };
         out.extend_from_slice(record.data);
         wanted = record.next;
+        if out.len() - start > most {
+            return Chain::Long;
+        }
     }
-    wanted.is_none()
+    if wanted.is_none() { Chain::Complete } else { Chain::Incomplete }
 }
 
 #[cfg(test)]
@@ -59,14 +86,28 @@ mod tests {
     }
 
     fn read(records: &[(u64, u8, Option<u64>, &str)], first: u64) -> Option<String> {
+        let (chain, text) = read_up_to(records, first, usize::MAX);
+        assert!(chain == Chain::Complete || text.is_empty());
+        (chain == Chain::Complete).then_some(text)
+    }
+
+    fn read_up_to(records: &[(u64, u8, Option<u64>, &str)], first: u64, most: usize) -> (Chain, String) {
         let bytes = encoded(records);
         let records = DynamicRecords::decode(&mut Reader::new(&bytes)).unwrap();
         let mut out = b"before".to_vec();
-        let complete = read_chain(records, DynamicId(first), &mut out);
+        let chain = read_chain(records, DynamicId(first), most, &mut out);
         assert!(out.starts_with(b"before"));
-        let text = String::from_utf8(out.split_off(6)).unwrap();
-        assert!(complete || text.is_empty());
-        complete.then_some(text)
+        (chain, String::from_utf8(out.split_off(6)).unwrap())
+    }
+
+    #[test]
+    fn of_a_chain_no_more_is_kept_than_wanted() {
+        let mut records = [(9, 0x23, Some(4), "ab"), (4, 0x03, Some(7), "cd"), (7, 0x03, None, "e")];
+        for _ in 0..2 {
+            assert_eq!(read_up_to(&records, 9, 5), (Chain::Complete, "abcde".to_owned()));
+            assert_eq!(read_up_to(&records, 9, 4), (Chain::Long, String::new()));
+            records.reverse();
+        }
     }
 
     #[test]

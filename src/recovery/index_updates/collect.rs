@@ -1,22 +1,26 @@
 //! Makes events of the commands of transactions.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 
-use super::carried::read_chain;
-use super::event::{self, CUT, Form, KEY_LENGTH, LONG, TOKENS};
+use super::event::Entity;
+use super::parts::{Parts, key_of};
 use super::{Events, Watch};
-use crate::io::sort::{ByKey, Scratch, Sorter};
+use crate::index::token::ENTITIES_PER_RANGE;
+use crate::io::disk::DiskError;
+use crate::io::sort::{ByNumber, Scratch, Sorter};
 use crate::recovery::RecoveryError;
-use crate::store::id::{DynamicId, SchemaId};
-use crate::store::labels::{LabelField, Labels, decode_dynamic};
+use crate::store::id::SchemaId;
+use crate::store::labels::{LabelField, Labels};
 use crate::store::schema::EntityType;
-use crate::store::value::block::Kind;
-use crate::txlog::command::node::{NodeCommand, NodeImage};
+use crate::txlog::command::node::NodeCommand;
 use crate::txlog::command::property::{PropertyBlock, PropertyBlocks, PropertyCommand, PropertyOwner};
 use crate::txlog::command::relationship::{RelationshipCommand, RelationshipImage};
 use crate::txlog::command::schema::{SchemaCommand, SchemaScalar, SchemaValue};
 use crate::txlog::command::{Command, Mode};
+
+/// Most bytes of parts of one transaction that are put together in memory. Those of a larger one are put together when
+/// they were sorted.
+const MOST_PARTS: usize = 512 << 10;
 
 /// Collects what the transactions of a window mean for indexes.
 ///
@@ -26,14 +30,43 @@ use crate::txlog::command::{Command, Mode};
 #[derive(Debug)]
 pub struct Collector {
     watch: Watch,
-    sorter: Sorter<ByKey>,
+    sorters: Sorters,
     schema: SchemaChanges,
-    sides: Vec<Side>,
-    heads: Vec<Head>,
-    /// Values and tokens of the transaction.
-    bytes: Vec<u8>,
-    tokens: Vec<u32>,
+    /// Of the transaction at hand.
+    parts: Parts,
+    most_parts: usize,
+    /// Whether its effects must go.
+    cut: bool,
+    /// Whether it has changed a property.
+    has_sides: bool,
+    /// Its number among the large ones, if it is one.
+    large: Option<u32>,
+    /// How many large ones there were.
+    large_count: u32,
     event: Vec<u8>,
+}
+
+/// Sorters of events: all of one entity go to one of them, and so do those of an entry of a lookup index.
+#[derive(Debug)]
+struct Sorters(Vec<Sorter<ByNumber>>);
+
+/// Most sorters: each takes a part of the memory.
+const MOST_SORTERS: usize = 4;
+
+impl Sorters {
+    fn new(scratch: &Scratch, memory: usize, count: usize) -> Self {
+        let count = count.clamp(1, MOST_SORTERS);
+        Self((0..count).map(|_| Sorter::new(scratch, memory / count, ByNumber)).collect())
+    }
+
+    fn push(&mut self, event: &[u8]) -> Result<(), DiskError> {
+        let range = Entity::of(event).map_or(0, Entity::id) / ENTITIES_PER_RANGE;
+        let place = range % self.0.len().max(1) as u64;
+        match self.0.get_mut(place as usize) {
+            Some(sorter) => sorter.push(event),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Rules that came or went in the window, and how often each.
@@ -51,61 +84,45 @@ pub(super) struct RuleChanges {
     pub dropped: bool,
 }
 
-/// A property before or after the transaction.
-#[derive(Clone, Debug)]
-struct Side {
-    entity: Entity,
-    key: u32,
-    after: bool,
-    /// The first word of the property: equal pointers are equal values within a transaction.
-    word: u64,
-    form: Form,
-    bytes: Range<usize>,
-}
-
-/// The tokens of an entity before and after the transaction.
-#[derive(Clone, Debug)]
-struct Head {
-    entity: Entity,
-    /// Ranges of tokens; `None`: not told.
-    before: Option<Range<usize>>,
-    after: Option<Range<usize>>,
-    changed: bool,
-    complete: bool,
-}
-
-impl Head {
-    /// Whether it matters without a property. That an entity came or went does, also without tokens: the stores do not
-    /// tell of one that is gone.
-    fn matters(&self) -> bool {
-        self.changed || self.complete
-    }
-}
-
-/// Kind and id, in the order of events.
-type Entity = (u8, u64);
-
-fn entity(kind: EntityType, id: u64) -> Entity {
-    (u8::from(kind == EntityType::Relationship), id)
-}
-
 impl Collector {
-    /// A collector that uses `memory` bytes, and as much as one transaction needs.
-    pub fn new(scratch: &Scratch, memory: usize, watch: Watch) -> Self {
+    /// A collector that uses `memory` bytes and a little more, however large a transaction is. `threads`: that will go on
+    /// with the events.
+    pub fn new(scratch: &Scratch, memory: usize, threads: usize, watch: Watch) -> Self {
+        Self::with_parts(scratch, memory, threads, watch, MOST_PARTS)
+    }
+
+    /// `most_parts`: bytes of parts of a transaction above which it is large.
+    pub(super) fn with_parts(
+        scratch: &Scratch,
+        memory: usize,
+        threads: usize,
+        watch: Watch,
+        most_parts: usize,
+    ) -> Self {
         Self {
             watch,
-            sorter: Sorter::new(scratch, memory, ByKey { length: KEY_LENGTH }),
+            sorters: Sorters::new(scratch, memory, threads),
             schema: SchemaChanges::default(),
-            sides: Vec::new(),
-            heads: Vec::new(),
-            bytes: Vec::new(),
-            tokens: Vec::new(),
+            parts: Parts::default(),
+            most_parts,
+            cut: false,
+            has_sides: false,
+            large: None,
+            large_count: 0,
             event: Vec::new(),
         }
     }
 
-    /// Takes the next command of a transaction; the transactions come in the order of the log.
-    pub fn command(&mut self, command: &Command<'_>) {
+    /// Begins the next transaction in the order of the log. `replayed`: `false` for one behind the end of the replay, whose
+    /// effects must go.
+    pub fn begin_transaction(&mut self, replayed: bool) {
+        self.cut = !replayed;
+        self.has_sides = false;
+        self.large = None;
+    }
+
+    /// Takes its next command.
+    pub fn command(&mut self, command: &Command<'_>) -> Result<(), RecoveryError> {
         match command {
             Command::Property(command) => self.property(command),
             Command::Node(command) => self.node(command),
@@ -118,22 +135,40 @@ impl Collector {
             | Command::GroupDegree(_)
             | Command::Metadata(_) => {}
         }
+        if self.parts.memory() > self.most_parts {
+            let number = *self.large.get_or_insert_with(|| {
+                self.large_count += 1;
+                self.large_count
+            });
+            self.push_parts(number)?;
+        }
+        Ok(())
     }
 
-    /// All commands of a transaction were taken. `replayed`: `false` for one behind the end of the replay, whose effects
-    /// must go.
-    pub fn end_transaction(&mut self, replayed: bool) -> Result<(), RecoveryError> {
-        self.push_events(replayed)?;
-        self.sides.clear();
-        self.heads.clear();
-        self.bytes.clear();
-        self.tokens.clear();
-        Ok(())
+    /// All commands of the transaction were taken.
+    pub fn end_transaction(&mut self) -> Result<(), RecoveryError> {
+        if let Some(number) = self.large {
+            return self.push_parts(number);
+        }
+        let Self { sorters, parts, event, cut, .. } = self;
+        parts.put_together(|assembled| {
+            if assembled.write(*cut, event) {
+                sorters.push(event)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Hands the parts of a large transaction to the sorter as they are.
+    fn push_parts(&mut self, number: u32) -> Result<(), RecoveryError> {
+        let Self { sorters, parts, event, cut, .. } = self;
+        parts.take_apart(*cut, number, event, |part| Ok(sorters.push(part)?))
     }
 
     /// All transactions were taken.
     pub fn finish(self) -> Result<Events, RecoveryError> {
-        Ok(Events { watch: self.watch, schema: self.schema, sorted: self.sorter.finish()? })
+        let sorted = self.sorters.0.into_iter().map(Sorter::finish).collect::<Result<_, _>>()?;
+        Ok(Events { watch: self.watch, schema: self.schema, sorted })
     }
 
     fn rule(&mut self, command: &SchemaCommand<'_>) {
@@ -156,7 +191,7 @@ impl Collector {
         if !self.watch.any(kind) {
             return;
         }
-        let entity = entity(kind, id);
+        let Some(entity) = Entity::new(kind, id) else { return };
         let (before, after) = (command.change.before.blocks, command.change.after.blocks);
         let same = |block: &PropertyBlock<'_>, others: PropertyBlocks<'_>| {
             others.iter().any(|other| other.longs() == block.longs())
@@ -166,32 +201,11 @@ impl Collector {
                 let word = block.longs().first().copied().unwrap_or_default();
                 let key = key_of(word);
                 if self.watch.key(kind, key) && !same(&block, others) {
-                    let (form, bytes) = self.value(&block, word);
-                    self.sides.push(Side { entity, key, after: is_after, word, form, bytes });
+                    self.has_sides = true;
+                    self.parts.side(entity, key, is_after, &block);
                 }
             }
         }
-    }
-
-    /// Copies a value.
-    fn value(&mut self, block: &PropertyBlock<'_>, word: u64) -> (Form, Range<usize>) {
-        let from = self.bytes.len();
-        let (told, untold, long) = match Kind::of(word) {
-            Some(Kind::String) => (Form::Text, Form::UntoldText, Form::LongText),
-            Some(Kind::Array) => (Form::Array, Form::UntoldArray, Form::LongArray),
-            _ => {
-                block.longs().iter().for_each(|word| self.bytes.extend_from_slice(&word.to_be_bytes()));
-                return (Form::Words, from..self.bytes.len());
-            }
-        };
-        if !read_chain(block.records, DynamicId(word >> 28), &mut self.bytes) {
-            return (untold, from..from);
-        }
-        if self.bytes.len() - from > LONG {
-            self.bytes.truncate(from);
-            return (long, from..from);
-        }
-        (told, from..self.bytes.len())
     }
 
     fn node(&mut self, command: &NodeCommand<'_>) {
@@ -204,40 +218,12 @@ impl Collector {
             && before.labels == after.labels
             && before.label_records.is_empty()
             && after.label_records.is_empty();
-        if untouched && (self.sides.is_empty() || is_dynamic(after.labels)) {
+        if untouched && (!self.has_sides || is_dynamic(after.labels)) {
             // The labels would save a look at the store only where properties change, and those come first.
             return;
         }
-        let before = self.labels(before);
-        let after = if untouched { before.clone() } else { self.labels(after) };
-        let changed = !untouched && !self.are_equal(before.as_ref(), after.as_ref());
-        let entity = entity(EntityType::Node, command.id.0);
-        self.heads.push(Head { entity, before, after, changed, complete: !lives });
-    }
-
-    /// Copies the labels of a node; `None`: they are in the label store and not in the command, or make no sense, which
-    /// matters if the store says so in the end.
-    fn labels(&mut self, image: &NodeImage<'_>) -> Option<Range<usize>> {
-        let from = self.tokens.len();
-        if image.flags.in_use() {
-            match LabelField(image.labels).labels() {
-                Labels::Inline(labels) => {
-                    for label in labels {
-                        self.tokens.push(label.ok()?.0);
-                    }
-                }
-                Labels::Dynamic(first) => {
-                    let bytes_from = self.bytes.len();
-                    let read = read_chain(image.label_records, first, &mut self.bytes);
-                    let bytes = self.bytes.get(bytes_from..).filter(|_| read)?;
-                    let (_, labels) = decode_dynamic(bytes).ok()?;
-                    for label in labels {
-                        self.tokens.push(label.ok()?.0);
-                    }
-                }
-            }
-        }
-        Some(from..self.tokens.len())
+        let Some(entity) = Entity::new(EntityType::Node, command.id.0) else { return };
+        self.parts.labels(entity, before, (!untouched).then_some(after), !lives);
     }
 
     fn relationship(&mut self, command: &RelationshipCommand) {
@@ -246,108 +232,13 @@ impl Collector {
         }
         let (before, after) = (&command.change.before, &command.change.after);
         let changed = type_of(before) != type_of(after);
-        if !changed && self.sides.is_empty() {
+        if !changed && !self.has_sides {
             return;
         }
-        let before = Some(self.push_type(before));
-        let after = Some(self.push_type(after));
-        let complete = command.change.before.links.is_some() != command.change.after.links.is_some();
-        let entity = entity(EntityType::Relationship, command.id.0);
-        self.heads.push(Head { entity, before, after, changed, complete });
+        let complete = before.links.is_some() != after.links.is_some();
+        let Some(entity) = Entity::new(EntityType::Relationship, command.id.0) else { return };
+        self.parts.types(entity, type_of(before), type_of(after), complete);
     }
-
-    fn push_type(&mut self, image: &RelationshipImage) -> Range<usize> {
-        let from = self.tokens.len();
-        self.tokens.extend(type_of(image));
-        from..self.tokens.len()
-    }
-
-    fn are_equal(&self, left: Option<&Range<usize>>, right: Option<&Range<usize>>) -> bool {
-        match (left, right) {
-            (Some(left), Some(right)) => self.tokens.get(left.clone()) == self.tokens.get(right.clone()),
-            _ => false,
-        }
-    }
-
-    /// Puts the sides of each entity together and writes the events.
-    fn push_events(&mut self, replayed: bool) -> Result<(), RecoveryError> {
-        if self.sides.is_empty() && self.heads.iter().all(|head| !head.matters()) {
-            return Ok(());
-        }
-        self.sides.sort_unstable_by_key(|side| (side.entity, side.key, side.after));
-        self.heads.sort_by_key(|head| head.entity);
-        let Self { sorter, sides, heads, bytes, tokens, event, .. } = self;
-        let (mut sides, mut heads) = (sides.as_slice(), heads.as_slice());
-        loop {
-            let next = [sides.first().map(|side| side.entity), heads.first().map(|head| head.entity)];
-            let Some(entity) = next.into_iter().flatten().min() else { return Ok(()) };
-            let own;
-            (own, sides) = split(sides, |side| side.entity == entity);
-            let head;
-            (head, heads) = split(heads, |head| head.entity == entity);
-            // Each record occurs once in a transaction; of more the first and the last side would count.
-            let head = head.first().zip(head.last());
-            let kind = if entity.0 == 0 { EntityType::Node } else { EntityType::Relationship };
-            event.clear();
-            let mut flags = if replayed { 0 } else { CUT };
-            if let Some((first, last)) = head {
-                flags |= TOKENS;
-                if first.complete || last.complete {
-                    flags |= event::COMPLETE;
-                }
-            }
-            event::put_head(event, kind, entity.1, flags);
-            if let Some((first, last)) = head {
-                for range in [&first.before, &last.after] {
-                    event::put_tokens(
-                        event,
-                        range.clone().map(|range| tokens.get(range).unwrap_or_default()),
-                    );
-                }
-            }
-            let deltas = put_deltas(event, own, bytes);
-            if deltas || head.is_some_and(|(first, last)| first.matters() || last.matters()) {
-                sorter.push(event)?;
-            }
-        }
-    }
-}
-
-/// Appends the properties that changed; whether there are any.
-fn put_deltas(event: &mut Vec<u8>, mut sides: &[Side], bytes: &[u8]) -> bool {
-    let start = event.len();
-    while let Some(key) = sides.first().map(|side| side.key) {
-        let own;
-        (own, sides) = split(sides, |side| side.key == key);
-        let before = own.iter().find(|side| !side.after);
-        let after = own.iter().rfind(|side| side.after);
-        let content = |side: &Side| bytes.get(side.bytes.clone()).unwrap_or_default();
-        if let (Some(before), Some(after)) = (before, after)
-            && before.word == after.word
-            && (before.form != Form::Words || content(before) == content(after))
-        {
-            // It moved from one record to another.
-            continue;
-        }
-        event::put_key(event, key);
-        for side in [before, after] {
-            match side {
-                Some(side) => event::put_value(event, side.form, content(side)),
-                None => event::put_value(event, Form::Absent, &[]),
-            }
-        }
-    }
-    event.len() > start
-}
-
-/// The items at the start that belong together, and the rest.
-fn split<T>(items: &[T], belongs: impl Fn(&T) -> bool) -> (&[T], &[T]) {
-    let count = items.iter().position(|item| !belongs(item)).unwrap_or(items.len());
-    items.split_at_checked(count).unwrap_or_default()
-}
-
-fn key_of(word: u64) -> u32 {
-    (word & 0x00ff_ffff) as u32
 }
 
 fn is_dynamic(labels: u64) -> bool {

@@ -6,13 +6,16 @@
 
 use rustc_hash::FxHashMap;
 
-use super::event::{Chunk, Form, Stored, entity_of};
+use super::event::{Chunk, Entity, Form, Stored};
 use super::finals::Finals;
+use super::malformed_event;
+use super::parts::WholeEvents;
 use super::target::{Found, Target};
 use super::token_ranges::TokenRanges;
-use crate::io::sort::{ByKey, Sorted};
+use crate::io::sort::{ByNumber, Sorted};
 use crate::recovery::RecoveryError;
 use crate::store::error::Malformed;
+use crate::store::id::SchemaId;
 use crate::store::schema::EntityType;
 use crate::store::stores::Stores;
 use crate::store::value::block::{Block, Content};
@@ -24,8 +27,8 @@ pub(super) const MOST_EVENTS: usize = 4 << 20;
 
 /// All indexes that are brought up to date.
 pub(super) struct Derivation<'a> {
-    pub nodes: Indexes<'a>,
-    pub relationships: Indexes<'a>,
+    nodes: Indexes<'a>,
+    relationships: Indexes<'a>,
     stores: &'a Stores,
     most_events: usize,
 }
@@ -33,7 +36,7 @@ pub(super) struct Derivation<'a> {
 /// The indexes of entities of one kind.
 pub(super) struct Indexes<'a> {
     entity: EntityType,
-    pub targets: Vec<Target<'a>>,
+    targets: Vec<Target<'a>>,
     by_property: FxHashMap<u32, Vec<usize>>,
     by_token: FxHashMap<u32, Vec<usize>>,
     pub tokens: Option<TokenRanges>,
@@ -56,6 +59,12 @@ impl<'a> Indexes<'a> {
     fn is_empty(&self) -> bool {
         self.targets.is_empty() && self.tokens.is_none()
     }
+
+    /// Takes the index of a rule out, when everything was derived.
+    pub(super) fn take_target(&mut self, rule: SchemaId) -> Option<Target<'a>> {
+        let place = self.targets.iter().position(|target| target.rule.id == rule)?;
+        Some(self.targets.swap_remove(place))
+    }
 }
 
 impl<'a> Derivation<'a> {
@@ -68,34 +77,40 @@ impl<'a> Derivation<'a> {
         Self { nodes, relationships, stores, most_events }
     }
 
+    /// The indexes of entities of a kind.
+    pub(super) fn of(&mut self, entity: EntityType) -> &mut Indexes<'a> {
+        match entity {
+            EntityType::Node => &mut self.nodes,
+            EntityType::Relationship => &mut self.relationships,
+        }
+    }
+
     /// Goes through all events.
-    pub(super) fn run(&mut self, mut events: Sorted<ByKey>) -> Result<(), RecoveryError> {
+    pub(super) fn run(&mut self, events: Sorted<ByNumber>) -> Result<(), RecoveryError> {
+        let mut events = WholeEvents::new(events);
         let mut chunk = Chunk::default();
         let mut current = None;
         let mut nodes = Work::new(Finals::new(self.stores));
         let mut relationships = Work::new(Finals::new(self.stores));
         loop {
             let event = events.next()?;
-            let next = event.and_then(entity_of);
+            let next = event.and_then(Entity::of);
             let is_same = next == current;
             if !is_same || chunk.bytes.len() >= self.most_events {
-                if let Some((kind, id)) = current {
-                    let (work, indexes) = match kind {
+                if let Some(entity) = current {
+                    let (work, indexes) = match entity.kind() {
                         EntityType::Node => (&mut nodes, &mut self.nodes),
                         EntityType::Relationship => (&mut relationships, &mut self.relationships),
                     };
                     if !indexes.is_empty() {
-                        work.chunk(indexes, id, &mut chunk, !is_same)?;
+                        work.chunk(indexes, entity.id(), &mut chunk, !is_same)?;
                     }
                 }
                 chunk.clear();
                 current = next;
             }
             let Some(event) = event else { break };
-            let pushed = chunk.push(event);
-            if let (Err(error), Some((entity, id))) = (pushed, current) {
-                return Err(RecoveryError::IndexedValue { entity, id, source: error.into() });
-            }
+            chunk.push(event).map_err(|error| malformed_event(event, error))?;
         }
         for indexes in [&mut self.nodes, &mut self.relationships] {
             if let Some(tokens) = &mut indexes.tokens {
@@ -359,18 +374,7 @@ impl<'a> Work<'a> {
                 self.decode(key, chunk, last)?;
             }
         }
-        let (single, several);
-        let values = match *target.properties {
-            _ if !matches => None,
-            [key] => {
-                single = [self.found(key)];
-                Some(single.as_slice())
-            }
-            _ => {
-                several = target.properties.iter().map(|key| self.found(*key)).collect::<Vec<_>>();
-                Some(several.as_slice())
-            }
-        };
+        let values = matches.then_some(|key| self.found(key));
         if moment == Moment::First {
             target.begin(self.turn, id, values);
             return Ok(());

@@ -10,15 +10,18 @@ use crate::store::schema::EntityType;
 /// | Size | Field                                                                                          |
 /// |-----:|------------------------------------------------------------------------------------------------|
 /// |    1 | 0 node, 1 relationship                                                                         |
-/// |    8 | id                                                                                             |
+/// |    7 | id                                                                                             |
 /// |    1 | flags: 01 the transaction was cut, 02 tokens follow, 04 the entity was created or deleted      |
 /// |  4+n | with flag 02: the tokens before; their number or −1 for not told, then 4 bytes each            |
 /// |  4+n | with flag 02: the tokens after                                                                 |
 /// |    n | the changed properties: key (4 bytes), value before, value after                               |
 ///
-/// A value is 1 byte [`Form`], 4 bytes length and its bytes. The first nine bytes are what events are sorted by; those of
+/// A value is 1 byte [`Form`], 4 bytes length and its bytes. The first eight bytes are what events are sorted by; those of
 /// one entity stay in the order of the transactions.
-pub(super) const KEY_LENGTH: usize = 9;
+pub(super) const KEY_LENGTH: usize = 8;
+
+/// Bits of an id in the key; no format has ids of more than 50.
+const ID_BITS: u32 = 56;
 
 /// The transaction was cut: its keys must go.
 pub(super) const CUT: u8 = 0x01;
@@ -180,32 +183,65 @@ impl Chunk {
     }
 
     fn read_tokens(&mut self, reader: &mut Reader<'_>) -> Result<TokenRange, OutOfBytes> {
-        let count = reader.i32("number of tokens of an index event")?;
-        let Ok(count) = usize::try_from(count) else { return Ok(None) };
         let from = self.tokens.len();
-        let bytes = reader.bytes("tokens of an index event", count.saturating_mul(4))?;
-        let (tokens, _) = bytes.as_chunks();
-        self.tokens.extend(tokens.iter().map(|token| u32::from_be_bytes(*token)));
-        Ok(Some((from, self.tokens.len())))
+        let are_told = read_tokens(reader, &mut self.tokens)?;
+        Ok(are_told.then_some((from, self.tokens.len())))
     }
 }
 
-fn stored(start: usize, reader: &mut Reader<'_>) -> Result<Stored, OutOfBytes> {
+/// Reads a list of tokens, and appends them; `false`: they are not told.
+pub(super) fn read_tokens(reader: &mut Reader<'_>, out: &mut Vec<u32>) -> Result<bool, OutOfBytes> {
+    let count = reader.i32("number of tokens of an index event")?;
+    let Ok(count) = usize::try_from(count) else { return Ok(false) };
+    let bytes = reader.bytes("tokens of an index event", count.saturating_mul(4))?;
+    let (tokens, _) = bytes.as_chunks();
+    out.extend(tokens.iter().map(|token| u32::from_be_bytes(*token)));
+    Ok(true)
+}
+
+/// Reads a value.
+pub(super) fn read_value<'a>(reader: &mut Reader<'a>) -> Result<(Form, &'a [u8]), OutOfBytes> {
     let (field, offset) = ("value of an index event", reader.offset());
     let form = Form::of(reader.u8(field)?).ok_or(OutOfBytes { field, offset, wanted: 1, left: 0 })?;
     let length = reader.i32(field)?.cast_unsigned() as usize;
-    let from = start + reader.offset();
-    reader.bytes(field, length)?;
-    Ok(Stored { form, from, to: from + length })
+    Ok((form, reader.bytes(field, length)?))
+}
+
+/// Reads a value of an event that is at `start` in some bytes.
+fn stored(start: usize, reader: &mut Reader<'_>) -> Result<Stored, OutOfBytes> {
+    let (form, bytes) = read_value(reader)?;
+    let to = start + reader.offset();
+    Ok(Stored { form, from: to - bytes.len(), to })
+}
+
+/// An entity as events name it, in their order: kind and id in one number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Entity(u64);
+
+impl Entity {
+    /// `None`: there is no such id.
+    pub(super) fn new(kind: EntityType, id: u64) -> Option<Self> {
+        let kind = u64::from(kind == EntityType::Relationship);
+        (id >> ID_BITS == 0).then_some(Self(kind << ID_BITS | id))
+    }
+
+    /// The entity of an event.
+    pub(super) fn of(event: &[u8]) -> Option<Self> {
+        event.first_chunk().map(|key| Self(u64::from_be_bytes(*key)))
+    }
+
+    pub(super) fn kind(self) -> EntityType {
+        if self.0 >> ID_BITS == 0 { EntityType::Node } else { EntityType::Relationship }
+    }
+
+    pub(super) fn id(self) -> u64 {
+        self.0 & ((1 << ID_BITS) - 1)
+    }
 }
 
 /// Appends the key and the flags of an event.
-pub(super) fn put_head(out: &mut Vec<u8>, entity: EntityType, id: u64, flags: u8) {
-    out.push(match entity {
-        EntityType::Node => 0,
-        EntityType::Relationship => 1,
-    });
-    out.extend_from_slice(&id.to_be_bytes());
+pub(super) fn put_head(out: &mut Vec<u8>, entity: Entity, flags: u8) {
+    out.extend_from_slice(&entity.0.to_be_bytes());
     out.push(flags);
 }
 
@@ -232,13 +268,6 @@ pub(super) fn put_value(out: &mut Vec<u8>, form: Form, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// The entity of an event.
-pub(super) fn entity_of(event: &[u8]) -> Option<(EntityType, u64)> {
-    let (kind, rest) = event.split_first()?;
-    let id = u64::from_be_bytes(*rest.first_chunk()?);
-    Some((if *kind == 0 { EntityType::Node } else { EntityType::Relationship }, id))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,13 +275,16 @@ mod tests {
     #[test]
     fn an_event_reads_as_it_was_written() {
         let mut event = Vec::new();
-        put_head(&mut event, EntityType::Relationship, 7, CUT | TOKENS | COMPLETE);
+        let entity = Entity::new(EntityType::Relationship, 7).unwrap();
+        put_head(&mut event, entity, CUT | TOKENS | COMPLETE);
         put_tokens(&mut event, Some(&[3, 9]));
         put_tokens(&mut event, None);
         put_key(&mut event, 0x00ff_fffe);
         put_value(&mut event, Form::Absent, &[]);
         put_value(&mut event, Form::Text, b"text");
-        assert_eq!(entity_of(&event), Some((EntityType::Relationship, 7)));
+        assert_eq!(Entity::of(&event), Some(entity));
+        assert_eq!((entity.kind(), entity.id()), (EntityType::Relationship, 7));
+        assert_eq!(Entity::new(EntityType::Node, 1 << 56), None);
         let mut chunk = Chunk::default();
         chunk.push(&event).unwrap();
         chunk.push(&event).unwrap();

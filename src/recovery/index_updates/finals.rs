@@ -16,6 +16,8 @@ pub(super) struct Finals<'a> {
     relationships: RecordReader<'a, RelationshipId, Relationship>,
     entity: (EntityType, u64),
     record: Option<Record>,
+    /// The labels or the type, when the record was read.
+    tokens: Vec<u32>,
     properties: Vec<Property>,
     properties_read: bool,
     buffer: Vec<u8>,
@@ -23,10 +25,9 @@ pub(super) struct Finals<'a> {
 }
 
 /// What the record of an entity says.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Record {
     exists: bool,
-    tokens: Vec<u32>,
     property: Option<PropertyId>,
 }
 
@@ -47,6 +48,7 @@ impl<'a> Finals<'a> {
             relationships: stores.relationships.reader(),
             entity: (EntityType::Node, 0),
             record: None,
+            tokens: Vec::new(),
             properties: Vec::new(),
             properties_read: false,
             buffer: Vec::new(),
@@ -58,6 +60,7 @@ impl<'a> Finals<'a> {
     pub(super) fn turn_to(&mut self, entity: EntityType, id: u64) {
         self.entity = (entity, id);
         self.record = None;
+        self.tokens.clear();
         self.properties.clear();
         self.properties_read = false;
     }
@@ -65,33 +68,33 @@ impl<'a> Finals<'a> {
     /// Turns to another entity whose record is at hand, for its properties.
     pub(super) fn turn_to_record(&mut self, entity: EntityType, id: u64, property: Option<PropertyId>) {
         self.turn_to(entity, id);
-        self.record = Some(Record { exists: true, tokens: Vec::new(), property });
+        self.record = Some(Record { exists: true, property });
     }
 
-    fn record(&mut self) -> Result<&Record, StoreError> {
-        let record = match self.record.take() {
-            Some(record) => record,
-            None => self.read()?,
-        };
-        Ok(self.record.insert(record))
+    fn record(&mut self) -> Result<Record, StoreError> {
+        if let Some(record) = self.record {
+            return Ok(record);
+        }
+        let record = self.read()?;
+        self.record = Some(record);
+        Ok(record)
     }
 
     fn read(&mut self) -> Result<Record, StoreError> {
         let (kind, id) = self.entity;
-        let mut tokens = Vec::new();
         let property = match kind {
             EntityType::Node => self.nodes.get(NodeId(id))?.map(|node| {
                 self.stores.labels(NodeId(id), node.labels, &mut self.buffer, &mut self.labels)?;
-                tokens.extend(self.labels.iter().map(|label| label.0));
+                self.tokens.extend(self.labels.iter().map(|label| label.0));
                 Ok::<_, StoreError>(node.property)
             }),
             EntityType::Relationship => self.relationships.get(RelationshipId(id))?.map(|relationship| {
-                tokens.push(relationship.type_id.0);
+                self.tokens.push(relationship.type_id.0);
                 Ok(relationship.property)
             }),
         };
         let property = property.transpose()?;
-        Ok(Record { exists: property.is_some(), tokens, property: property.flatten() })
+        Ok(Record { exists: property.is_some(), property: property.flatten() })
     }
 
     /// Whether the entity exists.
@@ -101,7 +104,8 @@ impl<'a> Finals<'a> {
 
     /// Its labels or its type; nothing if it does not exist.
     pub(super) fn tokens(&mut self) -> Result<&[u32], StoreError> {
-        Ok(&self.record()?.tokens)
+        self.record()?;
+        Ok(&self.tokens)
     }
 
     /// One of its properties.

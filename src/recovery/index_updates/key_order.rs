@@ -153,7 +153,7 @@ mod tests {
                 .map(|value| {
                     let mut key = Vec::new();
                     let spatial = SpatialSettings::default();
-                    assert!(encode_key(layout.keys(), 3, &[value], &spatial, &mut key).unwrap());
+                    assert!(encode_key(layout.keys(), 3, [value], &spatial, &mut key).unwrap());
                     [&[Op::Put.byte()], &key[..]].concat()
                 })
                 .collect();

@@ -3,7 +3,7 @@
 //! | Step | Module |
 //! |---|---|
 //! | What indexes are about, before anything is recovered | `watch` |
-//! | Commands to events, one per transaction and entity | `collect`, `carried`, `event` |
+//! | Commands to events, one per transaction and entity | `collect`, `carried`, `parts`, `event` |
 //! | Events of an entity to the keys that it must and must not have | `derive`, `finals`, `target`, `token_ranges` |
 //! | Changes sorted and made in the trees | `key_order`, `trees` |
 //! | Indexes built from the stores | `build` |
@@ -23,7 +23,7 @@ mod existing;
 mod finals;
 mod key_order;
 mod outcome;
-mod parallel;
+mod parts;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -37,11 +37,19 @@ pub use outcome::{BuiltIndex, Cause, FailedIndex, Index, IndexOutcome, RemovedIn
 pub use watch::Watch;
 
 use crate::index::value::SpatialSettings;
+use crate::io::bytes::OutOfBytes;
 use crate::recovery::RecoveryError;
 use crate::store::error::StoreError;
-use crate::store::schema::{IndexRule, SchemaRule};
+use crate::store::schema::{EntityType, IndexRule, SchemaRule};
 
 /// Where an index lays points.
 fn spatial(rule: &SchemaRule, index: &IndexRule) -> Result<SpatialSettings, RecoveryError> {
     SpatialSettings::of(index).map_err(|reason| StoreError::Rule { id: rule.id, reason }.into())
+}
+
+/// What is said of an event that can't be read back.
+fn malformed_event(event: &[u8], source: OutOfBytes) -> RecoveryError {
+    let entity = event::Entity::of(event);
+    let (entity, id) = entity.map_or((EntityType::Node, 0), |entity| (entity.kind(), entity.id()));
+    RecoveryError::IndexedValue { entity, id, source: source.into() }
 }

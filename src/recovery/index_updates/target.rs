@@ -110,6 +110,13 @@ pub(super) struct Loss {
     pub unknown: bool,
 }
 
+impl Loss {
+    pub(super) fn add(&mut self, other: Self) {
+        self.touched |= other.touched;
+        self.unknown |= other.unknown;
+    }
+}
+
 struct TargetKeys {
     kind: KeyKind,
     spatial: SpatialSettings,
@@ -157,8 +164,9 @@ impl<'a> Target<'a> {
         tokens.iter().any(|token| self.rule.schema.entity_tokens.contains(token))
     }
 
-    /// Begins with an entity: what it has before the first event. `None`: the tokens don't match.
-    pub(super) fn begin(&mut self, turn: u64, entity: u64, values: Option<&[Found<'_>]>) {
+    /// Begins with an entity: what it has before the first event. `values`: by property key; `None`: the tokens don't
+    /// match.
+    pub(super) fn begin<'v>(&mut self, turn: u64, entity: u64, values: Option<impl Fn(u32) -> Found<'v>>) {
         self.turn = turn;
         self.changed = false;
         self.maybe = Loss::default();
@@ -168,10 +176,10 @@ impl<'a> Target<'a> {
     }
 
     /// Goes on to the next moment. `certain`: the tokens were known before it.
-    pub(super) fn step(
+    pub(super) fn step<'v>(
         &mut self,
         entity: u64,
-        values: Option<&[Found<'_>]>,
+        values: Option<impl Fn(u32) -> Found<'v>>,
         certain: bool,
     ) -> Result<(), RecoveryError> {
         self.evaluate(entity, values);
@@ -243,20 +251,21 @@ impl<'a> Target<'a> {
     }
 
     /// Writes into `next` what the index has for an entity with these properties. Specification: indexes 8.2, 8.4.
-    fn evaluate(&mut self, entity: u64, values: Option<&[Found<'_>]>) {
+    fn evaluate<'v>(&mut self, entity: u64, values: Option<impl Fn(u32) -> Found<'v>>) {
         self.next.content.clear();
         self.next.tag = Tag::None;
-        let Some(values) = values else { return };
+        let Some(found) = values else { return };
+        let values = || self.properties.iter().map(|key| found(*key));
         if self.storage == Storage::Documents {
-            return self.next.document(values);
+            return self.next.document(values());
         }
-        if values.iter().any(|value| matches!(value, Found::None)) {
+        if values().any(|value| matches!(value, Found::None)) {
             return;
         }
         if matches!(self.storage, Storage::Text | Storage::TreeAndText) {
-            match values.first() {
+            match values().next() {
                 Some(Found::Value(Value::String(_) | Value::Char(_)) | Found::SomeText) => {
-                    return self.next.document(values);
+                    return self.next.document(values());
                 }
                 // It may be a text.
                 Some(Found::Unknown) => self.next.tag = Tag::SomeText,
@@ -264,20 +273,12 @@ impl<'a> Target<'a> {
             }
         }
         let Some(TargetKeys { kind, spatial }) = &self.keys else { return };
-        let known = |value: &Found<'_>| matches!(value, Found::Value(_));
-        if !values.iter().all(known) {
+        if !values().all(|value| matches!(value, Found::Value(_))) {
             self.next.tag = Tag::SomeKey;
             return;
         }
-        let out = &mut self.next.content;
-        let encoded = match values {
-            [Found::Value(value)] => encode_key(*kind, entity, &[value], spatial, out),
-            values => {
-                let values: Vec<&Value> = values.iter().filter_map(Found::value).collect();
-                encode_key(*kind, entity, &values, spatial, out)
-            }
-        };
-        self.next.tag = match encoded {
+        let values = values().filter_map(Found::value);
+        self.next.tag = match encode_key(*kind, entity, values, spatial, &mut self.next.content) {
             Ok(true) => Tag::Key,
             Ok(false) => Tag::None,
             // Whether the stores have such a value in the end is seen when the index is built from them.
@@ -287,15 +288,15 @@ impl<'a> Target<'a> {
 }
 
 impl<'v> Found<'v> {
-    fn value(&self) -> Option<&'v Value> {
+    fn value(self) -> Option<&'v Value> {
         if let Self::Value(value) = self { Some(value) } else { None }
     }
 }
 
 impl State {
     /// The texts among the values, each with its place in the index.
-    fn document(&mut self, values: &[Found<'_>]) {
-        for (place, value) in values.iter().enumerate() {
+    fn document<'v>(&mut self, values: impl Iterator<Item = Found<'v>>) {
+        for (place, value) in values.enumerate() {
             let buffer;
             let text = match value {
                 Found::Value(Value::String(text)) => text.as_bytes(),

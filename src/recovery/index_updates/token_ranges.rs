@@ -1,9 +1,9 @@
 //! Changes of a lookup index, gathered for the 64 entities of an entry.
 
-use std::collections::BTreeMap;
+use rustc_hash::FxHashMap;
 
 use crate::index::token::{ENTITIES_PER_RANGE, TokenIndex};
-use crate::io::sort::{ByKey, Scratch, Sorted, Sorter};
+use crate::io::sort::{ByKey, Merged, Scratch, Sorter};
 use crate::recovery::RecoveryError;
 
 /// Takes entities in ascending order.
@@ -19,20 +19,21 @@ pub(super) struct TokenRanges {
     sorter: Sorter<ByKey>,
     range: u64,
     /// Of the range: by token what is to be there and what not.
-    masks: BTreeMap<u32, (u64, u64)>,
+    masks: FxHashMap<u32, (u64, u64)>,
     /// Whether tokens of an entity are not known, so that only the stores tell what the index must have.
     pub unknown: bool,
     pub changed: u64,
 }
 
-const KEY: usize = 12;
+/// Of the token and the range.
+const ORDER: ByKey = ByKey { length: 12 };
 
 impl TokenRanges {
     pub(super) fn new(scratch: &Scratch, memory: usize) -> Self {
         Self {
-            sorter: Sorter::new(scratch, memory, ByKey { length: KEY }),
+            sorter: Sorter::new(scratch, memory, ORDER),
             range: 0,
-            masks: BTreeMap::new(),
+            masks: FxHashMap::default(),
             unknown: false,
             changed: 0,
         }
@@ -57,7 +58,7 @@ impl TokenRanges {
 
     /// Writes what was gathered.
     pub(super) fn flush(&mut self) -> Result<(), RecoveryError> {
-        while let Some((token, (add, remove))) = self.masks.pop_first() {
+        for (token, (add, remove)) in self.masks.drain() {
             let parts = [
                 &token.to_be_bytes()[..],
                 &self.range.to_be_bytes(),
@@ -69,16 +70,17 @@ impl TokenRanges {
         Ok(())
     }
 
-    /// All changes in the order of the index.
-    pub(super) fn finish(self) -> Result<TokenChanges, RecoveryError> {
-        Ok(TokenChanges { sorted: self.sorter.finish()? })
+    /// All changes in the order of the index. `parts`: of ranges that no other of them has.
+    pub(super) fn finish(parts: Vec<Self>) -> Result<TokenChanges, RecoveryError> {
+        let sorted = parts.into_iter().map(|part| part.sorter.finish()).collect::<Result<_, _>>()?;
+        Ok(TokenChanges { sorted: Merged::new(sorted, ORDER) })
     }
 }
 
 /// Changes of a lookup index in its order.
 #[derive(Debug)]
 pub(super) struct TokenChanges {
-    sorted: Sorted<ByKey>,
+    sorted: Merged<ByKey>,
 }
 
 impl TokenChanges {

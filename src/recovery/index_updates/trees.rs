@@ -7,20 +7,20 @@ use crate::gbptree::{Layout, Tree};
 use crate::index::IndexError;
 use crate::index::value::{Builder, ValueLayout};
 use crate::io::disk::{DiskError, SharedDisk};
-use crate::io::sort::Sorted;
+use crate::io::sort::Merged;
 use crate::recovery::RecoveryError;
 
 /// Changes in the order of keys: of equal keys, which are all of one entity, the one that is put counts.
 struct Changes {
     layout: ValueLayout,
-    sorted: Sorted<KeyOrder>,
+    sorted: Merged<KeyOrder>,
     /// The change that was read last, if it was not returned.
     ahead: Option<(Op, Vec<u8>)>,
     spare: Vec<u8>,
 }
 
 impl Changes {
-    fn new(layout: ValueLayout, sorted: Sorted<KeyOrder>) -> Self {
+    fn new(layout: ValueLayout, sorted: Merged<KeyOrder>) -> Self {
         Self { layout, sorted, ahead: None, spare: Vec::new() }
     }
 
@@ -68,7 +68,7 @@ const ANEW: u64 = 8;
 pub(super) fn apply(
     disk: &SharedDisk,
     tree: Tree<ValueLayout>,
-    sorted: Sorted<KeyOrder>,
+    sorted: Merged<KeyOrder>,
     bytes: u64,
 ) -> Result<(), RecoveryError> {
     let path = tree.path();
@@ -140,7 +140,7 @@ mod tests {
 
     fn key(layout: ValueLayout, entity: u64, value: &Value) -> Vec<u8> {
         let mut key = Vec::new();
-        encode_key(layout.keys(), entity, &[value], &SpatialSettings::default(), &mut key).unwrap();
+        encode_key(layout.keys(), entity, [value], &SpatialSettings::default(), &mut key).unwrap();
         key
     }
 
@@ -184,15 +184,18 @@ mod tests {
                     builder.push(key).unwrap();
                 }
                 builder.finish().unwrap();
-                let mut sorter = Sorter::new(&scratch, 1 << 16, KeyOrder(layout));
+                let mut sorters = [(); 2].map(|()| Sorter::new(&scratch, 1 << 16, KeyOrder(layout)));
                 // Of equal keys either may come first.
                 for (op, keys) in [(Op::Remove, &removed), (Op::Put, &put), (Op::Remove, &removed)] {
                     for key in keys {
+                        let sorter = &mut sorters[usize::from(key[7]) % 2];
                         sorter.push_parts(&[&[op.byte()], key]).unwrap();
                     }
                 }
                 let bytes = if anew { u64::MAX } else { 0 };
-                apply(&disk, open(&path, layout), sorter.finish().unwrap(), bytes).unwrap();
+                let sorted = sorters.map(|sorter| sorter.finish().unwrap()).into_iter().collect();
+                let changes = Merged::new(sorted, KeyOrder(layout));
+                apply(&disk, open(&path, layout), changes, bytes).unwrap();
                 let tree = open(&path, layout);
                 assert!(tree.was_clean());
                 let mut found = Vec::new();

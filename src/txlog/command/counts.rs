@@ -26,6 +26,7 @@ pub struct NodeCount {
 
 impl NodeCount {
     /// Reads what follows the type byte.
+    #[inline]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let label = LabelId::from_field(reader.i32("label")?);
         Ok(Self { label, delta: reader.i64("node count delta")? })
@@ -62,6 +63,7 @@ pub struct RelationshipCount {
 
 impl RelationshipCount {
     /// Reads what follows the type byte.
+    #[inline]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         Ok(Self {
             start: LabelId::from_field(reader.i32("start label")?),
@@ -100,6 +102,7 @@ pub struct GroupDegree {
 
 impl GroupDegree {
     /// Reads what follows the type byte.
+    #[inline]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let (field, offset) = ("group degree key", reader.offset());
         let found = reader.i64(field)?;
@@ -139,6 +142,7 @@ pub struct MetadataImage {
 
 impl MetadataChange {
     /// Reads what follows the type byte.
+    #[inline]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let field = reader.i64("metadata field")?;
         let change = Change::decode(|| {

@@ -46,6 +46,7 @@ impl<'a> DynamicRecord<'a> {
     const DATA_LIMIT: usize = (1 << 24) - 1;
 
     /// Reads a record.
+    #[inline]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let id = DynamicId(reader.i64("dynamic record id")? as u64);
         let kind = reader.i32("dynamic record kind")?;
@@ -91,6 +92,7 @@ pub struct DynamicRecords<'a> {
 
 impl<'a> DynamicRecords<'a> {
     /// Reads a list and checks each record in it.
+    #[inline]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let count = length(reader, "number of dynamic records")?;
         let mut walker = reader.clone();

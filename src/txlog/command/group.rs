@@ -55,6 +55,7 @@ pub struct GroupImage {
 
 impl GroupCommand {
     /// Reads what follows the type byte.
+    #[inline]
     pub fn decode(
         version: KernelVersion,
         wide_type: bool,
@@ -83,6 +84,7 @@ impl GroupImage {
     const INCOMING: u8 = 0x40;
     const LOOP: u8 = 0x80;
 
+    #[inline]
     fn decode(version: KernelVersion, wide_type: bool, reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let mut flags = RecordFlags::decode(reader)?;
         if !version.has_external_degrees() {

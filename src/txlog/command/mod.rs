@@ -52,6 +52,9 @@ pub enum Command<'a> {
 
 impl<'a> Command<'a> {
     /// Reads what follows the head of a command entry: padding, the type byte and the command.
+    // Where only the end of a command is looked for, all of it is done without making one of 250 bytes: a tenth of the
+    // time of reading a log.
+    #[inline(always)]
     pub fn decode(version: KernelVersion, reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let mut offset = reader.offset();
         let mut kind = reader.u8("command type")?;
@@ -125,6 +128,7 @@ pub struct Change<T> {
 
 impl<T> Change<T> {
     /// Reads two images, the older first.
+    #[inline(always)]
     fn decode(mut image: impl FnMut() -> Result<T, EntryError>) -> Result<Self, EntryError> {
         Ok(Self { before: image()?, after: image()? })
     }
@@ -202,12 +206,14 @@ impl RecordFlags {
         self.0 & 0x10 != 0
     }
 
+    #[inline]
     fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         Ok(Self(reader.u8("record flags")?))
     }
 }
 
 /// The id of the second unit of a record, where the flags say that there is one.
+#[inline]
 fn secondary_unit(flags: RecordFlags, reader: &mut Reader<'_>) -> Result<Option<u64>, EntryError> {
     if !flags.has_secondary_unit() {
         return Ok(None);

@@ -49,6 +49,7 @@ pub struct NodeImage<'a> {
 
 impl<'a> NodeCommand<'a> {
     /// Reads what follows the type byte.
+    #[inline(always)]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let id = NodeId(reader.i64("node id")? as u64);
         Ok(Self { id, change: Change::decode(|| NodeImage::decode(reader))? })
@@ -69,6 +70,7 @@ impl<'a> NodeCommand<'a> {
 }
 
 impl<'a> NodeImage<'a> {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let flags = RecordFlags::decode(reader)?;
         let mut image = Self {

@@ -62,6 +62,7 @@ pub enum PropertyOwner {
 
 impl<'a> PropertyCommand<'a> {
     /// Reads what follows the type byte.
+    #[inline(always)]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let id = PropertyId(reader.i64("property id")? as u64);
         Ok(Self { id, change: Change::decode(|| PropertyImage::decode(reader))? })
@@ -81,6 +82,7 @@ impl<'a> PropertyCommand<'a> {
 }
 
 impl<'a> PropertyImage<'a> {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let flags = RecordFlags::decode(reader)?;
         let next = PropertyId::from_field(reader.i64("next property")?);
@@ -113,6 +115,7 @@ impl<'a> PropertyImage<'a> {
     }
 
     /// What the property belongs to.
+    #[inline]
     pub fn owner(&self) -> PropertyOwner {
         match self.owner {
             -1 => PropertyOwner::Untold,
@@ -143,6 +146,7 @@ impl<'a> PropertyBlock<'a> {
     /// Longs of the largest block.
     const MAX: usize = 4;
 
+    #[inline]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let count = Self::count(reader)?;
         let mut longs = [0; Self::MAX];
@@ -153,6 +157,7 @@ impl<'a> PropertyBlock<'a> {
     }
 
     /// Passes over a block, and checks it as [`Self::decode`] does.
+    #[inline]
     fn skip(reader: &mut Reader<'a>) -> Result<(), EntryError> {
         let count = Self::count(reader)?;
         reader.bytes("property block", count * 8)?;
@@ -160,6 +165,7 @@ impl<'a> PropertyBlock<'a> {
     }
 
     /// Reads how many numbers follow.
+    #[inline]
     fn count(reader: &mut Reader<'a>) -> Result<usize, EntryError> {
         let (field, offset) = ("size of a property block", reader.offset());
         let size = reader.u8(field)?;
@@ -172,6 +178,7 @@ impl<'a> PropertyBlock<'a> {
     }
 
     /// The 1 to 4 numbers of the block.
+    #[inline]
     pub fn longs(&self) -> &[u64] {
         self.longs.get(..self.count).unwrap_or_default()
     }
@@ -186,6 +193,7 @@ pub struct PropertyBlocks<'a> {
 }
 
 impl<'a> PropertyBlocks<'a> {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let (field, offset) = ("number of property blocks", reader.offset());
         let count = reader.u8(field)?;

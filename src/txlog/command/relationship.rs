@@ -78,6 +78,7 @@ pub struct ChainLinks {
 
 impl RelationshipCommand {
     /// Reads what follows the type byte.
+    #[inline(always)]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let id = RelationshipId(reader.i64("relationship id")? as u64);
         Ok(Self { id, change: Change::decode(|| RelationshipImage::decode(reader))? })
@@ -98,6 +99,7 @@ impl RelationshipCommand {
 }
 
 impl RelationshipImage {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let flags = RecordFlags::decode(reader)?;
         if !flags.in_use() {

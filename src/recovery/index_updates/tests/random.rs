@@ -136,6 +136,10 @@ fn recover(seed: u64, omit: bool) {
     }
     // An index may be renewed without need if something is not known; it is never kept wrongly.
     let exact = !omit && !in_chunks;
+    if random.below(2) == 0 {
+        // Transactions whose parts are sorted before they are put together.
+        world.most_parts = random.below(300) as usize;
+    }
     if random.below(4) == 0 {
         // Sorters that spill.
         world.memory = 40 << 10;

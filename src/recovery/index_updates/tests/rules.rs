@@ -7,6 +7,7 @@ use crate::index::statistics::Sample;
 use crate::io::disk::OsDisk;
 use crate::io::sort::Scratch;
 use crate::recovery::RecoveryError;
+use crate::recovery::index_updates::parts::WholeEvents;
 use crate::recovery::index_updates::{Cause, Collector, Watch};
 use crate::store::id::SchemaId;
 use crate::store::schema::{EntityType, IndexProvider, SchemaRule};
@@ -565,16 +566,62 @@ fn transactions_are_taken_apart_without_allocating() {
         .then(|transaction| transaction.delete((NODE, 7)));
     let directory = tempfile::tempdir().unwrap();
     let scratch = Scratch::open(OsDisk::shared(), &directory.path().join("scratch")).unwrap();
-    let mut collector = Collector::new(&scratch, 1 << 20, Watch::of(&rules, false));
+    let mut collector = Collector::new(&scratch, 1 << 20, 1, Watch::of(&rules, false));
     let mut take = || {
         for (replayed, transaction) in &history.transactions {
+            collector.begin_transaction(*replayed);
             for command in Commands::new(transaction).unwrap() {
-                collector.command(&command);
+                collector.command(&command).unwrap();
             }
-            collector.end_transaction(*replayed).unwrap();
+            collector.end_transaction().unwrap();
         }
     };
     take();
     let allocations = allocation_counter::measure(|| (0..100).for_each(|_| take()));
     assert_eq!(allocations.count_total, 0);
+}
+
+#[test]
+fn a_transaction_whose_values_exceed_the_memory_several_times_is_taken_within_it() {
+    const MEMORY: usize = 256 << 10;
+    const MOST_PARTS: usize = 32 << 10;
+    const NODES: u64 = 2000;
+    let rules = vec![rule(1, IndexProvider::TokenLookup, &[]), rule(3, IndexProvider::NativeBtree, &[0])];
+    let mut graph = Graph::default();
+    let mut transaction = graph.begin();
+    for id in 0..NODES {
+        transaction.create((NODE, id), &[0]);
+        transaction.set((NODE, id), 0, text(&format!("{id:>1000}")));
+    }
+    let bytes = transaction.commit(1);
+    assert!(bytes.len() > 8 * MEMORY);
+
+    let directory = tempfile::tempdir().unwrap();
+    let scratch = Scratch::open(OsDisk::shared(), &directory.path().join("scratch")).unwrap();
+    let mut events = 0;
+    let allocations = allocation_counter::measure(|| {
+        let mut collector = Collector::with_parts(&scratch, MEMORY, 2, Watch::of(&rules, false), MOST_PARTS);
+        collector.begin_transaction(true);
+        for command in Commands::new(&bytes).unwrap() {
+            collector.command(&command).unwrap();
+        }
+        collector.end_transaction().unwrap();
+        for sorted in collector.finish().unwrap().sorted {
+            let mut whole = WholeEvents::new(sorted);
+            while whole.next().unwrap().is_some() {
+                events += 1;
+            }
+        }
+    });
+    assert_eq!(events, NODES);
+    // A sorter asks for twice the address space that it uses; a buffer for twice what is in it, and more while it grows.
+    let most = (2 * MEMORY + 4 * MOST_PARTS) as u64;
+    assert!(allocations.bytes_max < most, "{} bytes, {most} are allowed", allocations.bytes_max);
+
+    let mut world = World::new(rules);
+    (world.memory, world.most_parts) = (MEMORY, MOST_PARTS);
+    world.write_indexes(&Graph::default());
+    let outcome = world.recover(&graph, &[(true, bytes)]);
+    assert!(outcome.built.is_empty() && outcome.removed.is_empty(), "{outcome:?}");
+    world.assert_holds(&graph);
 }

@@ -101,7 +101,7 @@ pub fn key_of(graph: &Graph, rule: &SchemaRule, id: u64) -> Option<Vec<u8>> {
     }
     let (layout, mut key) = (ValueLayout::of(rule).unwrap(), Vec::new());
     let spatial = SpatialSettings::of(index).unwrap();
-    encode_key(layout.keys(), id, &values, &spatial, &mut key).unwrap().then_some(key)
+    encode_key(layout.keys(), id, values, &spatial, &mut key).unwrap().then_some(key)
 }
 
 /// What a lookup index holds for a graph: tokens with their entities.
@@ -120,6 +120,7 @@ pub struct World {
     /// What is watched, if it is not what the rules say.
     pub watch: Option<Watch>,
     pub most_events: usize,
+    pub most_parts: usize,
     /// Bytes for sorters.
     pub memory: usize,
     /// Bytes of data in records of the dynamic stores.
@@ -138,6 +139,7 @@ impl World {
             implied_at_end: false,
             watch: None,
             most_events: MOST_EVENTS,
+            most_parts: 512 << 10,
             memory: 1 << 20,
             dynamic_data: DYNAMIC_DATA,
             _directory: directory,
@@ -288,12 +290,13 @@ impl World {
         let stores = self.write_stores(&cache, end);
         let scratch = Scratch::open(self.disk.clone(), &self.layout.database.join("scratch")).unwrap();
         let watch = self.watch.clone().unwrap_or_else(|| Watch::of(&self.rules, self.implied_at_start));
-        let mut collector = Collector::new(&scratch, self.memory, watch);
+        let mut collector = Collector::with_parts(&scratch, self.memory, 2, watch, self.most_parts);
         for (replayed, transaction) in transactions {
+            collector.begin_transaction(*replayed);
             for command in Commands::new(transaction).unwrap() {
-                collector.command(&command);
+                collector.command(&command)?;
             }
-            collector.end_transaction(*replayed)?;
+            collector.end_transaction()?;
         }
         let context = Context {
             stores: &stores,
