@@ -41,12 +41,12 @@ impl Follower {
     /// Reads a transaction. They should come in the order of the log.
     pub fn transaction(&mut self, extent: &Extent) -> Result<LoggedTransaction<'_>, LogError> {
         let Extent { start, end, transaction, checksum } = *extent;
-        let file = match self.file.take().filter(|(log_version, _)| *log_version == start.log_version) {
-            Some((_, file)) => file,
-            None => {
-                self.window = Window::new(start.offset);
-                ReadFile::open(&self.files.path(start.log_version))?
-            }
+        let open = self.file.take().filter(|(log_version, _)| *log_version == start.log_version);
+        let file = if let Some((_, file)) = open {
+            file
+        } else {
+            self.window = Window::new(start.offset);
+            ReadFile::open(&self.files.path(start.log_version))?
         };
         let (_, file) = self.file.insert((start.log_version, file));
         match start.offset.checked_sub(self.window.offset).and_then(|passed| usize::try_from(passed).ok()) {

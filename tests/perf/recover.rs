@@ -2,11 +2,13 @@
 //!
 //! `cargo bench --bench recover`; needs a JDK 17 and Maven. Both recover copies of one image with a page cache of 8 MiB, the
 //! files in memory (`/dev/shm`) if there is room for them, since both pay the same for forcing. The kernel's time is
-//! without the start of its JVM and after a run that warms it up. The image is made once and kept below the target
-//! directory.
+//! without the start of its JVM and after a run that warms it up. Both recover parts of the log first, which tells how
+//! the time grows. The image is made once and kept below the target directory.
 //!
 //! | Variable | Default | Meaning |
 //! |---|---|---|
+//! | `NEO4J_ADMIN_BENCH_IMAGE` | made | another crashed database: logs beside the store, not changed |
+//! | `NEO4J_ADMIN_BENCH_PARTS` | `10,50,100` | percent of the log; only `100` where pages were written since the checkpoint |
 //! | `NEO4J_ADMIN_BENCH_STORE_BYTES` | 1000000000 | record stores at the checkpoint |
 //! | `NEO4J_ADMIN_BENCH_TRANSACTIONS` | 500000 | transactions behind it |
 //! | `NEO4J_ADMIN_BENCH_FORMAT` | `standard` | record format |
@@ -23,13 +25,12 @@ mod kernel;
 mod ours;
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use image::Image;
 use ours::Run;
 
-/// Parts of the log, in percent, that show how the time grows.
-const PARTS: [u64; 3] = [10, 50, 100];
 /// What a recovery may use besides its page cache.
 const MEMORY_BESIDES: u64 = 64 << 20;
 
@@ -50,13 +51,13 @@ fn main() {
     let page_cache = number("NEO4J_ADMIN_BENCH_PAGECACHE", 8 << 20);
     let rounds = number("NEO4J_ADMIN_BENCH_ROUNDS", 3);
 
-    let mut whole = None;
-    for part in PARTS {
+    let parts = env::var("NEO4J_ADMIN_BENCH_PARTS").unwrap_or_else(|_| "10,50,100".to_owned());
+    for part in parts.split(',').map(|part| part.trim().parse().expect("percent")) {
         let mut runs: Vec<Run> = (0..rounds)
             .map(|_| {
                 let copy = image.copy(work.path(), part);
                 let run = ours::start(&copy);
-                std::fs::remove_dir_all(copy).expect("deleted");
+                fs::remove_dir_all(copy).expect("deleted");
                 run
             })
             .collect();
@@ -65,23 +66,23 @@ fn main() {
         let log = image.log_bytes as f64 * part as f64 / 100.0;
         let peak = runs.iter().map(|run| run.peak_bytes).max().unwrap_or_default();
         println!(
-            "ours, {part:>3} % of the log: {} transactions in {:.2} s, {:.0} MB of log a second, peak memory {} \
-             (limit {})",
+            "{part:>3} % of the log, ours: {} transactions in {:.2} s, {:.0} MB of log a second, peak memory {} (limit {})",
             run.transactions,
             run.millis / 1e3,
             log / 1e3 / run.millis,
             megabytes(peak),
             megabytes(page_cache + MEMORY_BESIDES)
         );
-        whole = Some(run.millis);
+        let copy = image.copy(work.path(), part);
+        let theirs = kernel::recover(&copy, work.path(), page_cache);
+        fs::remove_dir_all(copy).expect("deleted");
+        println!(
+            "{part:>3} % of the log, kernel: {:.2} s, {:.0} MB of log a second; ratio {:.1}",
+            theirs / 1e3,
+            log / 1e3 / theirs,
+            theirs / run.millis
+        );
     }
-    let theirs = kernel::recover(&image.directory, work.path(), page_cache);
-    println!(
-        "kernel: {:.2} s, {:.0} MB of log a second",
-        theirs / 1e3,
-        image.log_bytes as f64 / 1e3 / theirs
-    );
-    println!("ratio {:.1}", theirs / whole.expect("a run"));
 }
 
 fn memory() -> PathBuf {

@@ -1,8 +1,9 @@
 //! Damaged logs: the end of the log, or an error that says where; never a graph that never was.
 //!
 //! `NEO4J_ADMIN_TEST_DAMAGES` (default 40) is the number of bytes that are changed, and the number of lengths that the
-//! log is cut to; as many as the log has bytes: all of them.
+//! log is cut to; as many as the log has bytes (some 45,000), or more: all of them.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -34,6 +35,8 @@ struct History {
     /// By transaction; the first is the one of the checkpoint.
     states: BTreeMap<u64, GraphDigest>,
     scratch: tempfile::TempDir,
+    /// Whether the copy must be made anew.
+    copy_is_used: Cell<bool>,
 }
 
 impl History {
@@ -55,7 +58,8 @@ impl History {
         // A checkpoint right behind a rotation stands at the end of the file before.
         let begins = if position.log_version == end.log_version { position.offset } else { 0 };
         let log = logs.path(end.log_version).file_name().expect("a name").to_str().expect("UTF-8").to_owned();
-        let mut history = Self { image, log, begins, ends: end.offset, states: BTreeMap::new(), scratch };
+        let (states, copy_is_used) = (BTreeMap::new(), Cell::new(true));
+        let mut history = Self { image, log, begins, ends: end.offset, states, scratch, copy_is_used };
         let last = *ids.last().expect("transactions");
         for until in ids.iter().copied().chain([last + 1]) {
             let copy = history.copy();
@@ -66,9 +70,15 @@ impl History {
         history
     }
 
-    /// One and the same place, made anew.
+    /// One and the same place, made anew as far as anything in it may have changed.
     fn copy(&self) -> PathBuf {
         let copy = self.scratch.path().join("copy");
+        if !self.copy_is_used.replace(true) {
+            for damaged in [&self.log, "checkpoint.0"] {
+                fs::copy(self.image.join(damaged), copy.join(damaged)).expect("copied");
+            }
+            return copy;
+        }
         if copy.exists() {
             fs::remove_dir_all(&copy).expect("deleted");
         }
@@ -92,6 +102,9 @@ impl History {
             }
             Err(error) => {
                 self.assert_tells_where(&error, what);
+                // Nothing is changed before the log was read; if it were, a later recovery would end in a wrong graph.
+                self.copy_is_used
+                    .set(!matches!(error, RecoveryError::Log(_) | RecoveryError::EndsTooEarly { .. }));
                 None
             }
         }

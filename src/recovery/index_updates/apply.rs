@@ -267,7 +267,6 @@ enum Change {
 }
 
 /// A tree and its changes, one part of them per part of the events.
-#[expect(clippy::large_enum_variant, reason = "there is one per index")]
 enum Job<'a> {
     Values { tree: Tree<ValueLayout>, changes: Vec<Sorter<KeyOrder>>, sums: Sums, named: Named<'a> },
     Tokens { tree: TokenIndex, ranges: Vec<TokenRanges>, named: Named<'a> },

@@ -265,7 +265,7 @@ impl Parts {
     fn read_tokens(&mut self, reader: &mut Reader<'_>) -> Result<Option<Range<usize>>, OutOfBytes> {
         let from = self.tokens.len();
         let are_told = event::read_tokens(reader, &mut self.tokens)?;
-        Ok(are_told.then(|| from..self.tokens.len()))
+        Ok(are_told.then_some(from..self.tokens.len()))
     }
 }
 

@@ -1,10 +1,12 @@
 //! Databases and logs made by hand: each rule of the window has a test that fails without it.
 
+mod corrupted;
 mod errors;
 mod finish;
 mod power;
 mod rules;
 mod stopped;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 

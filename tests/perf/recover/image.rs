@@ -35,6 +35,9 @@ struct Made {}
 impl Image {
     /// The image that the environment asks for; made if it does not exist.
     pub fn find() -> Self {
+        if let Some(directory) = env::var_os("NEO4J_ADMIN_BENCH_IMAGE") {
+            return Self::read(directory.into());
+        }
         let bytes = number("NEO4J_ADMIN_BENCH_STORE_BYTES", 1_000_000_000);
         let transactions = number("NEO4J_ADMIN_BENCH_TRANSACTIONS", 500_000);
         let format = env::var("NEO4J_ADMIN_BENCH_FORMAT").unwrap_or_else(|_| "standard".to_owned());
@@ -82,8 +85,8 @@ impl Image {
         Self { directory, store_bytes, transactions: ends.len() as u64, log_bytes, percents }
     }
 
-    /// A copy below `work` whose log ends after that part of it. The page cache of the writing database was large enough for
-    /// all, so no page has reached the files since the checkpoint that would need the rest.
+    /// A copy below `work` whose log ends after that part of it. The page cache of the database that wrote an image which is
+    /// made here was large enough for all, so no page has reached the files since the checkpoint that would need the rest.
     pub fn copy(&self, work: &Path, percent: u64) -> PathBuf {
         let copy = work.join("copy");
         copy_directory(&self.directory, &copy);
