@@ -167,7 +167,7 @@ impl Recovery {
         let plan = Plan::of(&self.layout, self.fail_on_corrupted)?;
         if plan.reason.is_none() && !self.force {
             if let Some(checkpoint) = plan.tail.checkpoint {
-                self.check_required(last_before(&plan.logs, checkpoint.position)?)?;
+                self.check_required(|| self.last_before(&plan.logs, checkpoint.position))?;
             }
             return Ok(Outcome::NotRequired);
         }
@@ -339,19 +339,38 @@ impl Recovery {
         }
         match window.last {
             _ if self.until.is_some() => Ok(()),
-            Some(last) => self.check_required(last.id),
+            Some(last) => self.check_required(|| Ok(last.id)),
             // The metadata store may name a transaction that was in the logs and is not any more.
-            None => self.check_required(last_before(logs, window.end)?),
+            None => self.check_required(|| self.last_before(logs, window.end)),
         }
     }
 
     /// `last`: the last transaction of the logs.
-    fn check_required(&self, last: TransactionId) -> Result<(), RecoveryError> {
-        match self.required.filter(|required| last < *required) {
-            Some(required) => {
-                Err(RecoveryError::EndsTooEarly { directory: self.layout.logs.clone(), last, required })
+    fn check_required(
+        &self,
+        last: impl FnOnce() -> Result<TransactionId, RecoveryError>,
+    ) -> Result<(), RecoveryError> {
+        let Some(required) = self.required else { return Ok(()) };
+        let last = last()?;
+        if last < required {
+            let directory = self.layout.logs.clone();
+            return Err(RecoveryError::EndsTooEarly { directory, last, required });
+        }
+        Ok(())
+    }
+
+    /// The last transaction before a position that is the start of a transaction or the end of the log.
+    fn last_before(&self, logs: &LogFiles, position: LogPosition) -> Result<TransactionId, RecoveryError> {
+        let mut last =
+            logs.header(position.log_version)?.map_or(TransactionId::BASE, |header| header.last_committed);
+        let mut reader = LogReader::open_file(logs, position.log_version)?;
+        loop {
+            match reader.next_transaction() {
+                Ok(Some(logged)) if logged.end <= position => last = logged.transaction.id,
+                Ok(_) => return Ok(last),
+                Err(error) if !self.fail_on_corrupted && window::is_damage(&error) => return Ok(last),
+                Err(error) => return Err(error.into()),
             }
-            None => Ok(()),
         }
     }
 
@@ -384,19 +403,6 @@ impl Recovery {
         }
         Ok(pruned)
     }
-}
-
-/// The last transaction before a position that is the start of a transaction or the end of the log.
-fn last_before(logs: &LogFiles, position: LogPosition) -> Result<TransactionId, LogError> {
-    let mut last =
-        logs.header(position.log_version)?.map_or(TransactionId::BASE, |header| header.last_committed);
-    let mut reader = LogReader::open_file(logs, position.log_version)?;
-    while let Some(logged) = reader.next_transaction()?
-        && logged.end <= position
-    {
-        last = logged.transaction.id;
-    }
-    Ok(last)
 }
 
 fn tell(window: &Window, progress: &dyn RecoveryProgress) {

@@ -67,7 +67,7 @@ impl Follower {
 mod tests {
     use super::super::header::tests::example_store_id;
     use super::super::reader::LogReader;
-    use super::super::wire::tests::{create_node, nodes, upgrade_kernel};
+    use super::super::wire::tests::{create_node, nodes};
     use super::super::writer::LogWriter;
     use super::*;
     use crate::io::disk::OsDisk;
@@ -91,7 +91,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let large = nodes(3, 2 * Window::CHUNK);
         let transactions =
-            [create_node(), large, nodes(4, Window::CHUNK - 2000), upgrade_kernel(), nodes(6, 3000)];
+            [create_node(), large, nodes(4, Window::CHUNK - 2000), nodes(5, 200), nodes(6, 3000)];
         let (disk, store_id) = (OsDisk::shared(), example_store_id());
         // The first file ends behind the third.
         let most = 5 * Window::CHUNK as u64 / 2;

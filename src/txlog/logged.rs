@@ -62,8 +62,8 @@ impl LoggedTransaction<'_> {
         let (file, window) = match self.content {
             Content::Whole(wire) => {
                 let reader = &mut Reader::new(wire);
-                while let Some(command) = wire::next_command(reader).map_err(LogError::Wire)? {
-                    each(&command)?;
+                while let Some(done) = wire::next_command(reader, &mut each).map_err(LogError::Wire)? {
+                    done?;
                 }
                 return Ok(());
             }
@@ -73,8 +73,8 @@ impl LoggedTransaction<'_> {
             let mut reader = Reader::new(window.bytes());
             let mut passed = 0;
             let source = loop {
-                match wire::next_command(&mut reader) {
-                    Ok(Some(command)) => each(&command)?,
+                match wire::next_command(&mut reader, &mut each) {
+                    Ok(Some(done)) => done?,
                     Ok(None) => return Ok(()),
                     Err(source) => break source,
                 }

@@ -88,7 +88,7 @@ impl Scan {
         }
         let commit = match next.kind {
             EntryType::Command => {
-                Command::decode(next.version, reader)?;
+                Command::decode_with(next.version, reader, |_| ())?;
                 None
             }
             EntryType::Commit => Some(Commit::decode(reader)?),
@@ -109,15 +109,18 @@ impl Scan {
     }
 }
 
-/// The next command of a transaction, from any of its entries on; `None`: it is over.
+/// Lends the next command of a transaction, from any of its entries on; `None`: it is over.
 #[inline]
-pub(super) fn next_command<'a>(reader: &mut Reader<'a>) -> Result<Option<Command<'a>>, EntryError> {
+pub(super) fn next_command<'a, R>(
+    reader: &mut Reader<'a>,
+    each: impl FnOnce(&Command<'a>) -> R,
+) -> Result<Option<R>, EntryError> {
     loop {
         let offset = reader.offset();
         let next = head(reader)?;
         match next.kind {
             EntryType::Start => drop(Start::decode(reader)?),
-            EntryType::Command => return Command::decode(next.version, reader).map(Some),
+            EntryType::Command => return Command::decode_with(next.version, reader, each).map(Some),
             EntryType::Commit => return Ok(None),
             EntryType::InlineCheckpoint => return Err(unexpected(next, offset, "a command or a commit")),
         }

@@ -56,15 +56,24 @@ pub enum Command<'a> {
 
 impl<'a> Command<'a> {
     /// Reads what follows the head of a command entry: padding, the type byte and the command.
-    #[inline(always)]
     pub fn decode(version: KernelVersion, reader: &mut Reader<'a>) -> Result<Self, EntryError> {
+        Self::decode_with(version, reader, Self::clone)
+    }
+
+    /// Reads a command and lends it: to return one of 250 bytes would copy it several times.
+    #[inline(always)]
+    pub(super) fn decode_with<R>(
+        version: KernelVersion,
+        reader: &mut Reader<'a>,
+        each: impl FnOnce(&Self) -> R,
+    ) -> Result<R, EntryError> {
         let mut offset = reader.offset();
         let mut kind = reader.u8("command type")?;
         while kind == 0 {
             offset = reader.offset();
             kind = reader.u8("command type")?;
         }
-        Ok(match kind {
+        let command = match kind {
             1 => Self::Node(NodeCommand::decode(reader)?),
             2 => Self::Property(PropertyCommand::decode(reader)?),
             3 => Self::Relationship(RelationshipCommand::decode(reader)?),
@@ -79,7 +88,8 @@ impl<'a> Command<'a> {
             20 if version.has_external_degrees() => Self::GroupDegree(GroupDegree::decode(reader)?),
             21 => Self::Group(GroupCommand::decode(version, true, reader)?),
             found => return Err(EntryError::UnknownCommand { offset, found, version }),
-        })
+        };
+        Ok(each(&command))
     }
 
     /// Appends the type byte and the command.
@@ -130,7 +140,6 @@ pub struct Change<T> {
 
 impl<T> Change<T> {
     /// Reads two images, the older first.
-    #[inline(always)]
     fn decode(mut image: impl FnMut() -> Result<T, EntryError>) -> Result<Self, EntryError> {
         Ok(Self { before: image()?, after: image()? })
     }

@@ -52,7 +52,10 @@ impl<'a> NodeCommand<'a> {
     #[inline(always)]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let id = NodeId(reader.i64("node id")? as u64);
-        Ok(Self { id, change: Change::decode(|| NodeImage::decode(reader))? })
+        Ok(Self {
+            id,
+            change: Change { before: NodeImage::decode(reader)?, after: NodeImage::decode(reader)? },
+        })
     }
 
     /// Appends what follows the type byte.

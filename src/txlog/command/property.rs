@@ -65,7 +65,10 @@ impl<'a> PropertyCommand<'a> {
     #[inline(always)]
     pub fn decode(reader: &mut Reader<'a>) -> Result<Self, EntryError> {
         let id = PropertyId(reader.i64("property id")? as u64);
-        Ok(Self { id, change: Change::decode(|| PropertyImage::decode(reader))? })
+        Ok(Self {
+            id,
+            change: Change { before: PropertyImage::decode(reader)?, after: PropertyImage::decode(reader)? },
+        })
     }
 
     /// Appends what follows the type byte.

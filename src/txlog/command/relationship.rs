@@ -81,7 +81,13 @@ impl RelationshipCommand {
     #[inline(always)]
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, EntryError> {
         let id = RelationshipId(reader.i64("relationship id")? as u64);
-        Ok(Self { id, change: Change::decode(|| RelationshipImage::decode(reader))? })
+        Ok(Self {
+            id,
+            change: Change {
+                before: RelationshipImage::decode(reader)?,
+                after: RelationshipImage::decode(reader)?,
+            },
+        })
     }
 
     /// Appends what follows the type byte.
