@@ -1,6 +1,6 @@
 //! One pass over the property store: which records can be the first of an entity's properties.
 
-use super::beyond::owners::{Owned, Owners};
+use super::beyond::owners::{Owned, Owners, long_value};
 use super::blocks::Blocks;
 use super::context::Context;
 use super::dynamic_store::{Bits, DynamicValues};
@@ -74,15 +74,14 @@ pub(super) fn verify(
                     pass.sum =
                         pass.sum.wrapping_add(mixer.hash(Claim::PropertyLink, record.previous as u64, id, 0));
                 }
-                pass.sound &= values_are_sound(&record, strings, arrays);
-                if context.plan.extra {
-                    pass.owners.values(&record);
-                    if record.previous == NONE {
+                let whole = pass.blocks(&record, (strings, arrays), context.plan.extra);
+                if record.previous == NONE {
+                    if context.plan.extra {
                         pass.owners.begins(Owned::Properties, record.id);
                     }
-                }
-                if record.previous == NONE && pass.keys_are_sound(&record, &context.keys)? {
-                    heads.set(id);
+                    if whole && pass.keys_are_sound(record.next, &context.keys)? {
+                        heads.set(id);
+                    }
                 }
                 Ok(())
             })
@@ -96,10 +95,6 @@ pub(super) fn verify(
         owners.merge(part);
     }
     Ok(PropertyHeads { heads, sound, links: sum == 0, owners })
-}
-
-fn values_are_sound(record: &RawProperty, strings: &DynamicValues, arrays: &DynamicValues) -> bool {
-    Blocks::of(&record.words).all(|block| block.is_ok_and(|block| is_sound(&block, strings, arrays)))
 }
 
 /// Whether the value of a property can be read; nothing is made of it that needs memory.
@@ -130,22 +125,42 @@ fn is_sound(block: &Block<'_>, strings: &DynamicValues, arrays: &DynamicValues) 
 const MOST_RECORDS: usize = 4096;
 
 impl Pass<'_> {
-    /// Whether the keys of a chain are all those of users, each once.
-    fn keys_are_sound(&mut self, head: &RawProperty, keys: &TokenSet) -> Result<bool, StoreError> {
+    /// Looks at the properties of a record and keeps their keys; `false`: they can't be told apart.
+    #[inline]
+    fn blocks(
+        &mut self,
+        record: &RawProperty,
+        (strings, arrays): (&DynamicValues, &DynamicValues),
+        extra: bool,
+    ) -> bool {
         self.keys.clear();
-        let mut record = *head;
+        for block in Blocks::of(&record.words) {
+            let Ok(block) = block else {
+                self.sound = false;
+                return false;
+            };
+            self.sound &= is_sound(&block, strings, arrays);
+            if extra && let Some((owned, first)) = long_value(&block) {
+                self.owners.refers(owned, first);
+            }
+            self.keys.push(block.key.0);
+        }
+        true
+    }
+
+    /// Whether the keys of a head and of the records behind it are all those of users, each once.
+    fn keys_are_sound(&mut self, mut next: i64, keys: &TokenSet) -> Result<bool, StoreError> {
         for _ in 0..MOST_RECORDS {
+            if next == NONE {
+                let public = self.keys.iter().all(|&key| keys.is_public(key.into()));
+                return Ok(public && are_different(&mut self.keys));
+            }
+            let record = self.reader.get(next)?;
             for block in Blocks::of(&record.words) {
                 let Ok(block) = block else { return Ok(false) };
-                if !keys.is_public(block.key.0.into()) {
-                    return Ok(false);
-                }
                 self.keys.push(block.key.0);
             }
-            if record.next == NONE {
-                return Ok(are_different(&mut self.keys));
-            }
-            record = self.reader.get(record.next)?;
+            next = record.next;
         }
         Ok(false)
     }

@@ -18,7 +18,7 @@ use crate::consistency::report::Finding;
 use crate::consistency::scan::scan;
 use crate::store::labels::{LabelField, Labels};
 use crate::store::record::Slots;
-use crate::store::value::block::Content;
+use crate::store::value::block::{Block, Content, Kind};
 
 /// What is referred to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,12 +90,6 @@ impl Owners {
         }
     }
 
-    /// Long values of a property record.
-    #[inline]
-    pub fn values(&mut self, record: &RawProperty) {
-        long_values(record, |owned, first| self.refers(owned, first));
-    }
-
     /// Takes in the sums of another thread or pass.
     pub fn merge(&mut self, other: &Self) {
         self.sums.iter_mut().zip(other.sums).for_each(|(sum, other)| *sum = sum.wrapping_add(other));
@@ -148,13 +142,16 @@ fn dynamic_labels(node: &RawNode) -> Option<i64> {
     }
 }
 
-fn long_values(record: &RawProperty, mut visit: impl FnMut(Owned, i64)) {
-    for block in Blocks::of(&record.words).flatten() {
-        match block.content() {
-            Ok(Content::String(first)) => visit(Owned::Text, first.0 as i64),
-            Ok(Content::Array(first)) => visit(Owned::Array, first.0 as i64),
-            _ => {}
-        }
+/// What a property refers to if its value does not fit into its record.
+#[inline]
+pub(in crate::consistency) fn long_value(block: &Block<'_>) -> Option<(Owned, i64)> {
+    if !matches!(block.kind, Kind::String | Kind::Array) {
+        return None;
+    }
+    match block.content() {
+        Ok(Content::String(first)) => Some((Owned::Text, first.0 as i64)),
+        Ok(Content::Array(first)) => Some((Owned::Array, first.0 as i64)),
+        _ => None,
     }
 }
 
@@ -190,13 +187,10 @@ fn explain(context: &Context<'_>, owned: Owned) -> Result<(), CheckError> {
             explaining.each_property(|record| explaining.referred_by(record.next, record))?;
         }
         Owned::Text | Owned::Array => explaining.each_property(|record| {
-            let mut result = Ok(());
-            long_values(record, |found, first| {
-                if found == owned && result.is_ok() {
-                    result = explaining.referred_by(first, record);
-                }
-            });
-            result
+            let values = Blocks::of(&record.words).flatten().filter_map(|block| long_value(&block));
+            values
+                .filter(|(found, _)| *found == owned)
+                .try_for_each(|(_, first)| explaining.referred_by(first, record))
         })?,
         Owned::Labels => explaining.each_node(|node| dynamic_labels(node).unwrap_or(NONE))?,
     }

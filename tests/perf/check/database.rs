@@ -63,7 +63,8 @@ impl Database {
             Neostore::read(&layout.neostore()).expect("a neostore").store_id().expect("a store id");
         let family = Family::of(store_id.version).expect("a format");
         let stores = Stores::open(&PageCache::new(1 << 20), &OsDisk, &layout, family).expect("stores");
-        let records = |store: RecordStore| stores.of(store).map_or(0, |slots| slots.file().pages() * slots.per_page());
+        let records =
+            |store: RecordStore| stores.of(store).map_or(0, |slots| slots.file().pages() * slots.per_page());
         let mut files = Vec::new();
         list(&directory, &mut files);
         files.retain(|path| {
