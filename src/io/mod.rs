@@ -1,5 +1,6 @@
 //! Byte cursors and the file system. Knows nothing of Neo4j.
 
+pub mod block_checksum;
 pub mod block_writer;
 pub mod bytes;
 pub mod disk;

@@ -1,11 +1,16 @@
 //! A disk that remembers what was changed through it, in blocks, so that checksums of the rest need not be made anew.
+//!
+//! Of a block that is overwritten in parts it remembers how its checksum changes, for which only those parts are read: a
+//! few pages that are changed all over a large file cost no more than in a small one. What was not written keeps its part
+//! in the checksum, so damage there still shows.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::block_checksum::difference;
 use super::disk::{Disk, DiskError, DiskFile, SharedDisk};
 use super::lock::{FileLock, LockError};
 
@@ -15,7 +20,16 @@ pub enum Changes {
     /// It was created, replaced, renamed or deleted: nothing that was known of it counts.
     All,
     /// Blocks that were written, by their numbers; its length may have changed, too.
-    Blocks(BTreeSet<u64>),
+    Blocks(BTreeMap<u64, BlockChange>),
+}
+
+/// What became of a block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BlockChange {
+    /// Its checksum has to be made anew.
+    Unknown,
+    /// Its CRC-32C is what it was, combined (exclusive or) with this.
+    Differs(u32),
 }
 
 /// Does what the disk below does, and notes which blocks of which files are changed.
@@ -42,17 +56,31 @@ impl Record {
         self.changes().insert(path.to_owned(), Changes::All);
     }
 
-    /// Notes that `length` bytes from `offset` on are changed.
-    fn range(&self, path: &Path, offset: u64, length: u64) {
+    fn is_all(&self, path: &Path) -> bool {
+        matches!(self.changes().get(path), Some(Changes::All))
+    }
+
+    /// Notes that of `length` bytes from `offset` on nothing is known any more.
+    fn unknown(&self, path: &Path, offset: u64, length: u64) {
         if length == 0 {
             return;
         }
         let blocks = offset / self.block..=offset.saturating_add(length - 1) / self.block;
+        self.note(path, blocks.map(|block| (block, BlockChange::Unknown)));
+    }
+
+    fn note(&self, path: &Path, new: impl Iterator<Item = (u64, BlockChange)>) {
         let mut changes = self.changes();
-        match changes.get_mut(path) {
-            Some(Changes::All) => {}
-            Some(Changes::Blocks(known)) => known.extend(blocks),
-            None => drop(changes.insert(path.to_owned(), Changes::Blocks(blocks.collect()))),
+        if !changes.contains_key(path) {
+            changes.insert(path.to_owned(), Changes::Blocks(BTreeMap::new()));
+        }
+        let Some(Changes::Blocks(blocks)) = changes.get_mut(path) else { return };
+        for (block, change) in new {
+            let known = blocks.entry(block).or_insert(BlockChange::Differs(0));
+            *known = match (*known, change) {
+                (BlockChange::Differs(one), BlockChange::Differs(other)) => BlockChange::Differs(one ^ other),
+                _ => BlockChange::Unknown,
+            };
         }
     }
 }
@@ -132,6 +160,94 @@ struct TrackedFile {
     record: Record,
 }
 
+/// Blocks that a write changes; `None`: not known, or of no use.
+type Differences = Option<Vec<(u64, BlockChange)>>;
+
+impl TrackedFile {
+    /// How a write is going to change the checksums of blocks. Reads what it overwrites.
+    fn differences(&self, offset: u64, parts: &[&[u8]]) -> Result<Differences, DiskError> {
+        let length = length_of(parts);
+        let size = self.below.len()?;
+        let Some(end) = offset.checked_add(length).filter(|end| *end <= size) else { return Ok(None) };
+        if self.record.is_all(self.path()) {
+            return Ok(None);
+        }
+        let Ok(wanted) = usize::try_from(length) else { return Ok(None) };
+        let mut before = vec![0; wanted];
+        let mut done = 0;
+        while let Some(rest) = before.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match self.below.read_at(offset + done as u64, rest)? {
+                0 => return Ok(None),
+                count => done += count,
+            }
+        }
+        let block = self.record.block.get();
+        let (mut before, mut at, mut after) = (&before[..], offset, Parts::new(parts));
+        let mut found = Vec::new();
+        while at < end {
+            let number = at / block;
+            let block_end = ((number + 1) * block).min(size);
+            let to = block_end.min(end);
+            let Some((old, rest)) =
+                usize::try_from(to - at).ok().and_then(|count| before.split_at_checked(count))
+            else {
+                return Ok(None);
+            };
+            let change = difference(crc32c::crc32c(old), after.checksum(old.len()), block_end - to);
+            found.push((number, BlockChange::Differs(change)));
+            (before, at) = (rest, to);
+        }
+        Ok(Some(found))
+    }
+
+    /// Notes a write that was tried.
+    fn note(
+        &self,
+        offset: u64,
+        length: u64,
+        differences: Differences,
+        written: Result<(), DiskError>,
+    ) -> Result<(), DiskError> {
+        match differences {
+            Some(differences) if written.is_ok() => self.record.note(self.path(), differences.into_iter()),
+            _ => self.record.unknown(self.path(), offset, length),
+        }
+        written
+    }
+}
+
+fn length_of(parts: &[&[u8]]) -> u64 {
+    parts.iter().map(|part| part.len() as u64).sum()
+}
+
+/// Bytes that lie in several places, read from front to back.
+struct Parts<'a> {
+    parts: std::slice::Iter<'a, &'a [u8]>,
+    rest: &'a [u8],
+}
+
+impl<'a> Parts<'a> {
+    fn new(parts: &'a [&'a [u8]]) -> Self {
+        Self { parts: parts.iter(), rest: &[] }
+    }
+
+    /// The CRC-32C of the next `count` bytes.
+    fn checksum(&mut self, mut count: usize) -> u32 {
+        let mut checksum = 0;
+        loop {
+            let (now, rest) = self.rest.split_at(count.min(self.rest.len()));
+            checksum = crc32c::crc32c_append(checksum, now);
+            self.rest = rest;
+            count -= now.len();
+            if count == 0 {
+                return checksum;
+            }
+            let Some(next) = self.parts.next() else { return checksum };
+            self.rest = next;
+        }
+    }
+}
+
 impl DiskFile for TrackedFile {
     fn path(&self) -> &Path {
         self.below.path()
@@ -150,14 +266,17 @@ impl DiskFile for TrackedFile {
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
-        self.record.range(self.path(), offset, bytes.len() as u64);
-        self.below.write_at(offset, bytes)
+        let differences = self.differences(offset, &[bytes])?;
+        let written = self.below.write_at(offset, bytes);
+        self.note(offset, bytes.len() as u64, differences, written)
     }
 
     fn write_vectored_at(&self, offset: u64, buffers: &mut [IoSlice<'_>]) -> Result<(), DiskError> {
-        let length = buffers.iter().map(|buffer| buffer.len() as u64).sum();
-        self.record.range(self.path(), offset, length);
-        self.below.write_vectored_at(offset, buffers)
+        let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
+        let length = length_of(&parts);
+        let differences = self.differences(offset, &parts)?;
+        let written = self.below.write_vectored_at(offset, buffers);
+        self.note(offset, length, differences, written)
     }
 
     fn begin_sync(&self, offset: u64, length: NonZeroU64) {
@@ -168,7 +287,7 @@ impl DiskFile for TrackedFile {
         // What is cut off may come back as zeros: the block in which either length lies has changed, and all between.
         let before = self.below.len()?;
         let from = before.min(length);
-        self.record.range(self.path(), from.saturating_sub(1), before.max(length) - from + 1);
+        self.record.unknown(self.path(), from.saturating_sub(1), before.max(length) - from + 1);
         self.below.set_len(length)
     }
 
@@ -194,17 +313,48 @@ mod tests {
         old.write_at(19, b"ab").unwrap();
         old.write_at(70, b"").unwrap();
         old.write_vectored_at(88, &mut [IoSlice::new(b"a"), IoSlice::new(b"bc")]).unwrap();
+        old.write_at(98, b"abc").unwrap();
         disk.open(&path("cut")).unwrap().set_len(85).unwrap();
         disk.open(&path("read")).unwrap().read_at(0, &mut [0; 5]).unwrap();
         disk.create(&path("new"), 0o666).unwrap().write_at(0, b"x").unwrap();
         disk.rename(&path("new"), &path("newer")).unwrap();
-        let blocks = |blocks: &[u64]| Changes::Blocks(blocks.iter().copied().collect());
-        let expected = [
-            ("cut", blocks(&[8, 9])),
-            ("new", Changes::All),
-            ("newer", Changes::All),
-            ("old", blocks(&[1, 2, 8, 9])),
-        ];
-        assert_eq!(disk.changes(), expected.map(|(name, changes)| (path(name), changes)).into());
+        let mut changes = disk.changes();
+        let Some(Changes::Blocks(blocks)) = changes.remove(&path("old")) else { panic!("{changes:?}") };
+        assert_eq!(blocks.keys().copied().collect::<Vec<_>>(), [1, 2, 8, 9, 10]);
+        let unknown = |blocks: &[u64]| {
+            Changes::Blocks(blocks.iter().map(|block| (*block, BlockChange::Unknown)).collect())
+        };
+        let expected = [("cut", unknown(&[8, 9])), ("new", Changes::All), ("newer", Changes::All)];
+        assert_eq!(changes, expected.map(|(name, changes)| (path(name), changes)).into());
+    }
+
+    #[test]
+    fn checksums_of_overwritten_blocks_are_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        // The last block is shorter.
+        let before: Vec<u8> = (0..95_u8).map(|byte| byte.wrapping_mul(7)).collect();
+        std::fs::write(&path, &before).unwrap();
+        let disk = TrackedDisk::new(OsDisk::shared(), NonZeroU64::new(10).unwrap());
+        let file = disk.open(&path).unwrap();
+        file.write_at(3, b"first").unwrap();
+        file.write_at(5, b"over it").unwrap();
+        file.write_vectored_at(
+            28,
+            &mut [IoSlice::new(b"a"), IoSlice::new(b""), IoSlice::new(b"longer part")],
+        )
+        .unwrap();
+        file.write_at(91, b"end!").unwrap();
+        let after = std::fs::read(&path).unwrap();
+        let Some(Changes::Blocks(blocks)) = disk.changes().remove(&path) else { panic!("{disk:?}") };
+        for (number, (before, after)) in before.chunks(10).zip(after.chunks(10)).enumerate() {
+            let known = match blocks.get(&(number as u64)) {
+                Some(BlockChange::Differs(change)) => crc32c::crc32c(before) ^ change,
+                Some(BlockChange::Unknown) => panic!("block {number}"),
+                None => crc32c::crc32c(before),
+            };
+            assert_eq!(known, crc32c::crc32c(after), "block {number}");
+        }
+        assert_eq!(blocks.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 9]);
     }
 }

@@ -47,6 +47,13 @@ impl Checksums {
         first.map(|block| block as u64)
     }
 
+    /// Combines the checksum of a block with how it has changed.
+    pub(super) fn change(&mut self, block: u64, difference: u32) {
+        if let Some(slot) = usize::try_from(block).ok().and_then(|block| self.0.get_mut(block)) {
+            *slot ^= difference;
+        }
+    }
+
     /// Takes over what was computed of a file that has `size` bytes now.
     pub(super) fn replace(&mut self, size: u64, source: &Source, computed: &[u32]) {
         self.0.resize(usize::try_from(size.div_ceil(BLOCK)).unwrap_or(usize::MAX), 0);

@@ -36,7 +36,7 @@ use self::listing::Listed;
 pub use self::verify::{Difference, Verdict, verify};
 use crate::backup::stop::{Signal, Stop};
 use crate::io::disk::{Disk, DiskError};
-use crate::io::tracked_disk::Changes;
+use crate::io::tracked_disk::{BlockChange, Changes};
 use crate::store::id::{DatabaseId, StoreId, StoreVersion, TransactionId};
 use crate::store::layout::DatabaseLayout;
 use crate::store::neostore::{Neostore, NeostoreError};
@@ -307,8 +307,8 @@ impl Manifest {
         Ok(Self { backup: facts, files })
     }
 
-    /// The manifest of the same directory after some files were changed: reads only the blocks that are new or that
-    /// `changes` names, by paths below `directory`.
+    /// The manifest of the same directory after some files were changed: reads only the blocks that are new, and those that
+    /// `changes`, by paths below `directory`, names without telling how their checksums change.
     pub fn update(
         &self,
         directory: &Path,
@@ -339,10 +339,19 @@ impl Manifest {
                 Some(old) => {
                     // The block in which a file ended before it grew, and all behind it.
                     let first_new = if old.size == size { u64::MAX } else { old.size.min(size) / BLOCK };
-                    let numbers = (0..size.div_ceil(BLOCK)).filter(|block| {
-                        *block >= first_new || wanted.is_some_and(|wanted| wanted.contains(block))
-                    });
-                    (old.blocks.clone(), Source::some(at, size, numbers.collect()))
+                    let end = size.div_ceil(BLOCK);
+                    let mut blocks = old.blocks.clone();
+                    let mut numbers = Vec::new();
+                    for (&block, change) in
+                        wanted.into_iter().flatten().filter(|(block, _)| **block < first_new.min(end))
+                    {
+                        match change {
+                            BlockChange::Unknown => numbers.push(block),
+                            BlockChange::Differs(difference) => blocks.change(block, *difference),
+                        }
+                    }
+                    numbers.extend(first_new.min(end)..end);
+                    (blocks, Source::some(at, size, numbers))
                 }
             };
             entries.push(FileEntry { path, size, blocks });

@@ -6,7 +6,7 @@ use time::macros::datetime;
 
 use super::*;
 use crate::io::disk::{OsDisk, SharedDisk};
-use crate::io::tracked_disk::TrackedDisk;
+use crate::io::tracked_disk::{BlockChange, TrackedDisk};
 use crate::store::id::StoreVersion;
 use crate::store::tools::write_database_id;
 
@@ -234,7 +234,7 @@ fn an_update_reads_nothing_but_what_was_changed() {
     }
     let changes = BTreeMap::from([(
         dir.path().join("neostore.nodestore.db"),
-        Changes::Blocks([3].into_iter().collect()),
+        Changes::Blocks([(3, BlockChange::Unknown), (5, BlockChange::Differs(0x1234))].into_iter().collect()),
     )]);
     let updated =
         manifest.update(dir.path(), manifest.backup.clone(), &changes, 1, &Stop::default()).unwrap();
@@ -243,7 +243,11 @@ fn an_update_reads_nothing_but_what_was_changed() {
         let (updated, fresh) = (String::from(updated.blocks.clone()), String::from(fresh.blocks.clone()));
         for block in 0..updated.len() / 8 {
             let digits = block * 8..block * 8 + 8;
-            let expected = if block == 3 { &fresh[digits.clone()] } else { "00000000" };
+            let expected = match block {
+                3 => &fresh[digits.clone()],
+                5 => "00001234",
+                _ => "00000000",
+            };
             assert_eq!(&updated[digits], expected);
         }
     }

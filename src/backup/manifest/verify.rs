@@ -90,7 +90,8 @@ pub fn verify(directory: &Path, threads: usize) -> Result<Verdict, ManifestError
     // One that can't be read is damaged, and will be among the differences.
     if let Ok(end) = End::of(directory) {
         let recorded = manifest.backup.last_transaction;
-        let checkpointed = end.checkpoint != manifest.backup.checkpoint;
+        // Of a damaged last record an earlier one shows.
+        let checkpointed = end.checkpoint > manifest.backup.checkpoint;
         // A damaged metadata store may name any transaction; only logs that have grown can hold later ones.
         if checkpointed || end.last_transaction > recorded && logs_differ(directory, &manifest)? {
             return Ok(Verdict::Continued { last_transaction: end.last_transaction, recorded });
