@@ -4,9 +4,10 @@
 //! file system changes both. What makes a stop at any moment harmless:
 //!
 //! 1. Both new directories are made beside their places and forced. The last file of the store is `quarantine_marker`,
-//!    with which Neo4j Enterprise starts no database. Until here the old database is as it was.
-//! 2. The new store takes its place, then the new logs, each in one step; the old directories lie beside. A stop in
-//!    between leaves a marked store, with everything of old and new still on the disk.
+//!    with which Neo4j Enterprise starts no database; the Community Edition does not know it. Until here the old database
+//!    is as it was.
+//! 2. The old logs go aside, the new store takes its place in one step, then the new logs do. A stop in between leaves a
+//!    store without logs, which no edition starts, with everything of old and new still on the disk.
 //! 3. With `move` the backup is deleted. Then the marker goes: the database is restored.
 //! 4. The old directories are deleted.
 //!
@@ -149,14 +150,15 @@ impl Restore {
             self.clean_up(&places)?;
         }
         staged?;
-        if let Err(error) = places.store.switch(&*self.disk) {
+        let aside = places.logs().map_or(Ok(()), |logs| logs.set_aside(&*self.disk));
+        if let Err(error) = aside.and_then(|()| places.store.switch(&*self.disk)) {
             if !places.store.is_between() {
-                self.clean_up(&places)?;
+                self.step_back(&places)?;
             }
             return Err(error.into());
         }
         if let Some(logs) = places.logs() {
-            logs.switch(&*self.disk)?;
+            logs.put_in_place(&*self.disk)?;
         }
         if self.moving {
             self.remove_backup(&self.source)?;
@@ -268,17 +270,20 @@ impl Restore {
     /// Brings an earlier run to its end if it had begun to switch, or removes what is left of it. Returns what it had
     /// restored.
     fn finish_earlier(&self, places: &Places) -> Result<Option<PathBuf>, RestoreError> {
-        for place in places.all() {
-            place.finish_switch(&*self.disk)?;
+        places.store.finish_switch(&*self.disk)?;
+        let mut restored = Place::marked_with(places.store.directory())?;
+        if restored.is_none() && places.logs().is_some_and(Place::is_between) {
+            // The old logs had gone aside, and the store had not been switched yet.
+            restored = Place::marked_with(&places.store.beside())?;
         }
-        let restored = Place::marked_with(places.store.directory())?;
         if let Some(source) = &restored {
             for place in places.all() {
                 if Place::marked_with(place.directory())?.is_none()
                     && Place::marked_with(&place.beside())?.is_some()
                 {
-                    place.switch(&*self.disk)?;
+                    place.put_in_place(&*self.disk)?;
                 }
+                place.finish_switch(&*self.disk)?;
             }
             // A backup that was to be moved still shares its files with the database, which will change them.
             if files::share_a_file(source, &self.target.database) {
@@ -287,9 +292,19 @@ impl Restore {
                 self.remove_moved(source)?;
             }
             self.unmark(places)?;
+            self.clean_up(places)?;
+        } else {
+            self.step_back(places)?;
         }
-        self.clean_up(places)?;
         Ok(restored)
+    }
+
+    /// Leaves the old database as it was.
+    fn step_back(&self, places: &Places) -> Result<(), RestoreError> {
+        if let Some(logs) = places.logs() {
+            logs.take_back(&*self.disk)?;
+        }
+        self.clean_up(places)
     }
 
     /// Deletes a backup, first its name: half a backup must not look like one.

@@ -131,6 +131,29 @@ impl Place {
         disk.sync_dir(&self.parent)
     }
 
+    /// Puts what is at the place aside, so that there is nothing.
+    pub fn set_aside(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        if fs::symlink_metadata(&self.directory).is_ok() {
+            disk.rename(&self.directory, &self.aside())?;
+            disk.sync_dir(&self.parent)?;
+        }
+        Ok(())
+    }
+
+    /// Undoes [`Self::set_aside`].
+    pub fn take_back(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        if self.is_between() {
+            disk.rename(&self.aside(), &self.directory)?;
+            disk.sync_dir(&self.parent)?;
+        }
+        Ok(())
+    }
+
+    /// Puts the new directory in its place, from which the old one may have been set aside.
+    pub fn put_in_place(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        if self.is_between() { self.finish_switch(disk) } else { self.switch(disk) }
+    }
+
     /// Whether a switch was stopped between its steps.
     pub fn is_between(&self) -> bool {
         self.aside().exists()

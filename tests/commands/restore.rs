@@ -67,6 +67,57 @@ fn a_restored_database_starts_with_the_content_of_its_backup() {
     }
 }
 
+/// A home with the database of `aligned`, which the backup of `standard` is to replace.
+fn replacing(disk: SharedDisk) -> (Tool, Restore) {
+    let tool = home("standard");
+    stores::install("aligned", "neo4j", tool.home(), "neo4j");
+    let restore = Restore {
+        disk,
+        source: tool.backups().join("neo4j"),
+        database: "neo4j".to_owned(),
+        target: DatabaseLayout::in_data_directory(&tool.home().join("data"), "neo4j"),
+        cluster_state: tool.home().join("data/cluster-state"),
+        force: true,
+        moving: false,
+        stop: Stop::default(),
+    };
+    (tool, restore)
+}
+
+#[test]
+fn neo4j_does_not_open_what_a_stop_leaves_between_the_old_database_and_the_new_one() {
+    let Some(kernel) = Kernel::find() else { return };
+    let sound = FaultyDisk::sound();
+    let (_tool, restore) = replacing(sound.shared());
+    restore.run().unwrap();
+    let mut found = Vec::new();
+    for step in (0..sound.steps()).rev() {
+        let (tool, restore) = replacing(FaultyDisk::stopping_at(step).shared());
+        restore.run().unwrap_err();
+        let between = !restore.target.logs.exists();
+        if !between && found.is_empty() {
+            // The steps that delete the old database.
+            continue;
+        }
+        if !between {
+            break;
+        }
+        // The store of either database.
+        let store = contents(&restore.target.database).remove("neostore");
+        if !found.contains(&store) {
+            let open = || kernel.open_in_home(tool.home(), "neo4j");
+            let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(open));
+            assert!(opened.is_err(), "step {step}: {opened:?}");
+            found.push(store);
+            let (disk, again) = (OsDisk::shared(), restore);
+            Restore { disk, ..again }.run().unwrap();
+            let opened = kernel.open_in_home(tool.home(), "neo4j");
+            assert_eq!(opened.digest, stores::digests()["standard"]["neo4j"], "{:#?}", opened.remarks);
+        }
+    }
+    assert_eq!(found.len(), 2, "the old store and the new one");
+}
+
 #[test]
 fn files_go_to_the_two_directories_of_a_server() {
     let tool = home("standard");
@@ -367,9 +418,11 @@ fn stopped_at_every_step(moving: bool, plain: bool) {
         let intact = source.exists() && split(contents(&source)) == arranged.new;
         assert!(intact || arranged.has_somewhere(&arranged.new), "{at}: the backup is lost");
         let places = ["data/databases/neo4j", "data/transactions/neo4j"].map(|place| arranged.path(place));
-        let marked = places[0].join("quarantine_marker").exists();
-        if !marked && places.iter().all(|place| place.exists()) {
-            let now = arranged.installed();
+        if places.iter().all(|place| place.exists()) {
+            // Whether or not the marker, which one edition knows, keeps Neo4j from opening it.
+            let mut now = arranged.installed();
+            now.0.remove("quarantine_marker");
+            now.1.remove("quarantine_marker");
             assert!(now == arranged.old || now == arranged.new, "{at}: neither old nor new");
         } else {
             assert!(arranged.has_somewhere(&arranged.new), "{at}: the new database is not complete");
