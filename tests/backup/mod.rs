@@ -6,10 +6,13 @@ mod faults;
 mod full;
 mod hostile;
 mod incremental;
+mod large_copy;
 mod matrix;
 mod real_stores;
 mod recovery;
 mod resume;
+mod small_file_system;
+mod verify;
 
 use crate::support::memory_source::MemoryDatabase;
 

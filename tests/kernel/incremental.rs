@@ -5,6 +5,7 @@
 use std::io::Write;
 use std::time::Instant;
 
+use super::recovery::assert_opened_at_once;
 use crate::support::kernel::Kernel;
 use crate::support::peer::{BackupPeer, Serving};
 use crate::support::random::rounds;
@@ -45,10 +46,12 @@ fn incrementals_under_load_go_on_where_the_last_one_ended() {
     peer.configure(&Serving { versions: &["3.0", "4.0"], chunk: 32_768, frame: 1 << 20 });
     let tools = BackupPeer::DATABASES.map(|database| (database, Tool::new("")));
     let from = format!("--from={}", peer.address());
-    for (database, tool) in &tools {
+    let mut reached = tools.each_ref().map(|(database, tool)| {
         let outcome = tool.backup(&[&from, &format!("--database={database}")]);
         assert_eq!(outcome.code, Some(0), "{outcome}");
-    }
+        let ends = outcome.stdout.split_once("Finish receiving transactions at ");
+        ends.and_then(|(_, rest)| rest.split_once(',')?.0.parse().ok()).expect("its last transaction")
+    });
     let count = rounds("NEO4J_ADMIN_TEST_ROUNDS", 4);
     for round in 0..count {
         let (database, tool) = &tools[round % 2];
@@ -62,7 +65,8 @@ fn incrementals_under_load_go_on_where_the_last_one_ended() {
         let before = peer.last_transaction(database);
         let began = Instant::now();
         // Every third time the transactions stay unapplied, and the next run has more of them.
-        let prepare = format!("--prepare-restore={}", round % 3 != 1);
+        let is_prepared = round % 3 != 1;
+        let prepare = format!("--prepare-restore={is_prepared}");
         let outcome = tool.backup(&[&from, &format!("--database={database}"), &prepare]);
         let took = began.elapsed();
         peer.stop_load(database);
@@ -75,16 +79,22 @@ fn incrementals_under_load_go_on_where_the_last_one_ended() {
         }
         let (first, last) = (requests.pulls[0].0 + 1, requests.pulls.last().expect("a pull").1);
         assert!(first <= before && last >= before, "{what}: {requests:?}");
+        assert_eq!(first, reached[round % 2] + 1, "{what}: it goes on where the last one ended");
+        reached[round % 2] = last;
         assert!(
             outcome.stdout.contains(&format!("Start receiving transactions from {}", first - 1)),
             "{outcome}"
         );
 
-        let opened = kernel.open_backup(&tool.backups().join(database));
+        let backup = tool.backups().join(database);
+        let opened = kernel.open_backup(&backup);
         assert_eq!(opened.digest.transaction, last, "{what}");
         assert_eq!(opened.digest, peer.digest_at(database, last), "{what}: {:#?}", opened.remarks);
-        let check = &opened.check;
-        assert!(check.consistent && check.warnings == 0, "{what}: {}\n{:#?}", check.summary, opened.remarks);
+        if is_prepared {
+            assert_opened_at_once(&opened, &backup, &what);
+        } else {
+            assert!(opened.recovered && opened.check.consistent, "{what}: {opened:?}");
+        }
         writeln!(std::io::stderr(), "{what}: equal, {} transactions, {took:.2?}", last + 1 - first)
             .expect("standard error");
     }

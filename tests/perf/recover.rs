@@ -23,6 +23,8 @@ mod image;
 mod kernel;
 #[path = "recover/ours.rs"]
 mod ours;
+#[path = "recover/theirs.rs"]
+mod theirs;
 
 use std::env;
 use std::fs;
@@ -39,7 +41,7 @@ fn main() {
     if words.next().as_deref() == Some(ours::RECOVER) {
         return ours::recover(Path::new(&words.next().expect("a directory")));
     }
-    let image = Image::find();
+    let image = image();
     println!(
         "{} of record stores, {} transactions behind the checkpoint, {} of log",
         megabytes(image.store_bytes),
@@ -74,7 +76,7 @@ fn main() {
             megabytes(page_cache + MEMORY_BESIDES)
         );
         let copy = image.copy(work.path(), part);
-        let theirs = kernel::recover(&copy, work.path(), page_cache);
+        let theirs = theirs::recover(&copy, work.path(), page_cache);
         fs::remove_dir_all(copy).expect("deleted");
         println!(
             "{part:>3} % of the log, kernel: {:.2} s, {:.0} MB of log a second; ratio {:.1}",
@@ -83,6 +85,16 @@ fn main() {
             theirs / run.millis
         );
     }
+}
+
+/// The image that the environment asks for.
+fn image() -> Image {
+    if let Some(directory) = env::var_os("NEO4J_ADMIN_BENCH_IMAGE") {
+        return Image::read(directory.into());
+    }
+    let format = env::var("NEO4J_ADMIN_BENCH_FORMAT").unwrap_or_else(|_| "standard".to_owned());
+    let bytes = number("NEO4J_ADMIN_BENCH_STORE_BYTES", 1_000_000_000);
+    Image::find(&format, bytes, number("NEO4J_ADMIN_BENCH_TRANSACTIONS", 500_000))
 }
 
 fn memory() -> PathBuf {

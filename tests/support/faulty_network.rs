@@ -2,8 +2,11 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
 
 /// What happens to the frames that a server sends. They are counted over all connections, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,8 +17,12 @@ pub enum Fault {
     CutOnce(usize),
     /// The connection is closed behind frame `n`, and so is every other from then on.
     CutForever(usize),
+    /// Every connection is closed, and so is every other from then on, as soon as so many bytes have passed.
+    CutBehindBytes(u64),
     /// Half of frame `n` arrives, then the connection is closed; later connections work.
     CutInside(usize),
+    /// The connection is reset behind frame `n`, as by a machine that has forgotten it; later connections work.
+    Reset(usize),
     /// Nothing comes behind frame `n`, on no connection, and none is closed.
     Silence(usize),
     /// The length of frame `n` is replaced.
@@ -32,6 +39,7 @@ struct State {
     server: SocketAddr,
     fault: Fault,
     frames: AtomicUsize,
+    bytes: AtomicU64,
     ended: Mutex<bool>,
     end: Condvar,
 }
@@ -46,6 +54,7 @@ impl FaultyNetwork {
             server,
             fault,
             frames: AtomicUsize::default(),
+            bytes: AtomicU64::default(),
             ended: Mutex::default(),
             end: Condvar::new(),
         });
@@ -66,6 +75,11 @@ impl FaultyNetwork {
     pub fn frames(&self) -> usize {
         self.state.frames.load(Ordering::SeqCst)
     }
+
+    /// Bytes of all frames that were passed on as a whole.
+    pub fn bytes(&self) -> u64 {
+        self.state.bytes.load(Ordering::SeqCst)
+    }
 }
 
 impl Drop for FaultyNetwork {
@@ -78,8 +92,17 @@ impl Drop for FaultyNetwork {
 }
 
 impl State {
+    /// Whether frame `number` is one that nobody gets.
+    fn is_cut(&self, number: usize) -> bool {
+        match self.fault {
+            Fault::CutForever(n) => number > n,
+            Fault::CutBehindBytes(n) => self.bytes.load(Ordering::SeqCst) >= n,
+            _ => false,
+        }
+    }
+
     fn relay(&self, client: &TcpStream) {
-        if matches!(self.fault, Fault::CutForever(n) if self.frames.load(Ordering::SeqCst) > n) {
+        if self.is_cut(self.frames.load(Ordering::SeqCst)) {
             return;
         }
         let server = TcpStream::connect(self.server).unwrap();
@@ -92,13 +115,14 @@ impl State {
                 let _ = server.shutdown(Shutdown::Write);
             });
             // An error is the end of one of the two; both are closed then.
-            let _ = self.relay_answers(&server, client);
-            let _ = client.shutdown(Shutdown::Both);
+            let how = self.relay_answers(&server, client).unwrap_or(Shutdown::Both);
+            let _ = client.shutdown(how);
             let _ = server.shutdown(Shutdown::Both);
         });
     }
 
-    fn relay_answers(&self, mut server: &TcpStream, mut client: &TcpStream) -> io::Result<()> {
+    /// Returns what of the connection to the client is to be shut before it is closed.
+    fn relay_answers(&self, mut server: &TcpStream, mut client: &TcpStream) -> io::Result<Shutdown> {
         let mut magic = [0; MAGIC];
         server.read_exact(&mut magic)?;
         client.write_all(&magic)?;
@@ -112,20 +136,26 @@ impl State {
                 Fault::CutInside(n) if n == number => {
                     let whole = [&head[..], &frame].concat();
                     client.write_all(&whole[..whole.len() / 2])?;
-                    return Ok(());
+                    return Ok(Shutdown::Both);
                 }
-                Fault::CutForever(n) if number > n => return Ok(()),
+                _ if self.is_cut(number) => return Ok(Shutdown::Both),
                 Fault::Silence(n) if number > n => {
                     let ended = self.ended.lock().unwrap();
                     drop(self.end.wait_while(ended, |ended| !*ended).unwrap());
-                    return Ok(());
+                    return Ok(Shutdown::Both);
                 }
                 Fault::Length(n, length) if n == number => head = length.to_be_bytes(),
                 _ => {}
             }
             client.write_all(&[&head[..], &frame].concat())?;
+            self.bytes.fetch_add((head.len() + frame.len()) as u64, Ordering::SeqCst);
             match self.fault {
-                Fault::CutOnce(n) | Fault::CutForever(n) if n == number => return Ok(()),
+                Fault::CutOnce(n) | Fault::CutForever(n) if n == number => return Ok(Shutdown::Both),
+                Fault::Reset(n) if n == number => {
+                    // Closing throws away what was not sent, and says so with a reset instead of an end.
+                    set_socket_linger(client, Some(Duration::ZERO))?;
+                    return Ok(Shutdown::Read);
+                }
                 _ => {}
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod backup_run;
 pub mod compare;
+pub mod counting_source;
 pub mod damage;
 pub mod digest;
 pub mod faulty_disk;
@@ -16,6 +17,7 @@ pub mod mutate;
 pub mod peer;
 pub mod power_cut;
 pub mod random;
+pub mod real_database;
 pub mod recovery;
 pub mod relay;
 pub mod reports;

@@ -1,6 +1,5 @@
-//! The database that has crashed.
+//! A database that has crashed.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +12,6 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::kernel;
-use super::number;
 
 /// A crashed database, not to be changed.
 pub struct Image {
@@ -33,14 +31,9 @@ pub struct Image {
 struct Made {}
 
 impl Image {
-    /// The image that the environment asks for; made if it does not exist.
-    pub fn find() -> Self {
-        if let Some(directory) = env::var_os("NEO4J_ADMIN_BENCH_IMAGE") {
-            return Self::read(directory.into());
-        }
-        let bytes = number("NEO4J_ADMIN_BENCH_STORE_BYTES", 1_000_000_000);
-        let transactions = number("NEO4J_ADMIN_BENCH_TRANSACTIONS", 500_000);
-        let format = env::var("NEO4J_ADMIN_BENCH_FORMAT").unwrap_or_else(|_| "standard".to_owned());
+    /// The image of a database whose files take about `bytes`, with so many transactions behind the checkpoint; made if
+    /// it does not exist.
+    pub fn find(format: &str, bytes: u64, transactions: u64) -> Self {
         let images = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let directory = images.join(format!("crashed-{format}-{bytes}-{transactions}"));
         if !directory.is_dir() {
@@ -51,14 +44,15 @@ impl Image {
             let scratch = tempfile::tempdir().expect("a directory");
             let Made {} = kernel::ask(&json!({
                 "job": "crashbench", "directory": unfinished, "scratch": scratch.path(), "format": format, "seed": 1,
-                "bytes": bytes, "transactions": transactions, "pagecache": (4 * bytes).to_string(),
+                "bytes": bytes, "transactions": transactions, "pagecache": page_cache(bytes).to_string(),
             }));
             fs::rename(unfinished, &directory).expect("renamed");
         }
         Self::read(directory)
     }
 
-    fn read(directory: PathBuf) -> Self {
+    /// The image in a directory.
+    pub fn read(directory: PathBuf) -> Self {
         let size = |path: PathBuf| fs::metadata(path).map_or(0, |file| file.len());
         let stores = RecordStore::ALL.into_iter().map(|store| size(directory.join(store.file_name())));
         let store_bytes = stores.sum();
@@ -99,6 +93,11 @@ impl Image {
         last.set_len(end.offset).expect("cut");
         copy
     }
+}
+
+/// Enough for all files: they are a little larger than what was asked for, and grow.
+fn page_cache(bytes: u64) -> u64 {
+    bytes + bytes / 4 + (512 << 20)
 }
 
 fn copy_directory(from: &Path, to: &Path) {

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// Has one job of the oracle done in a process of its own.
 pub fn ask<A: DeserializeOwned>(request: &Value) -> A {
@@ -17,17 +16,4 @@ pub fn ask<A: DeserializeOwned>(request: &Value) -> A {
         .expect("the oracle");
     assert!(output.status.success(), "{request}: {}", output.status);
     serde_json::from_slice(&output.stdout).expect("an answer")
-}
-
-#[derive(Deserialize)]
-struct Timed {
-    millis: Vec<f64>,
-}
-
-/// Milliseconds of the kernel's recovery of a copy.
-pub fn recover(image: &Path, scratch: &Path, page_cache: u64) -> f64 {
-    let Timed { millis } = ask(&json!({
-        "job": "recoverbench", "directory": image, "scratch": scratch, "pagecache": page_cache.to_string(), "runs": 1,
-    }));
-    millis[0]
 }
