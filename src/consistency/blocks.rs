@@ -1,9 +1,9 @@
 //! The properties in a property record.
 
-use crate::store::error::{Malformed, StoreError};
+use crate::store::error::Malformed;
 use crate::store::value::block::{Block, Kind};
 
-use super::raw::{RawProperty, RawReader, WORDS, has_type};
+use super::raw::{RawProperty, WORDS, has_type};
 
 /// The properties in the words of a record. A word of no type ends them; one whose length can't be told is an error and
 /// ends them too. Specification: consistency check 2.5, 6.4.
@@ -51,31 +51,39 @@ impl<'a> Iterator for Blocks<'a> {
     }
 }
 
-/// The words of a property record, with more behind it if its last property is longer than the record: Neo4j reads on in what
-/// comes next in the page.
+/// The words of a property record as Neo4j reads them. Of a property that is longer than what is left of its record only the
+/// first word is read; the others are those that stood in their places in the records read before, and zeros.
 #[derive(Clone, Debug)]
 pub(super) enum Words {
     Own([u64; WORDS]),
-    Longer(Vec<u64>),
+    Longer(Box<[u64; WORDS + MOST_WORDS]>),
 }
 
+/// Most words that a property has.
+const MOST_WORDS: usize = 64;
+
 impl Words {
-    pub fn of(record: &RawProperty, reader: &mut RawReader<'_, RawProperty>) -> Result<Self, StoreError> {
-        let is_too_long = |block: Result<Block<'_>, Malformed>| matches!(block, Err(Malformed::TooManyWords));
-        if Blocks::of(&record.words).any(is_too_long) {
-            return Ok(Self::Longer(reader.words(record)?));
+    /// `before`: what was read into each place last.
+    pub fn of(record: &RawProperty, before: &mut [u64; WORDS]) -> Self {
+        let mut read = 0;
+        let mut is_too_long = false;
+        for block in Blocks::of(&record.words) {
+            read += block.as_ref().map_or(1, |block| block.words.len());
+            is_too_long |= matches!(block, Err(Malformed::TooManyWords));
         }
-        Ok(Self::Own(record.words))
+        before.iter_mut().zip(&record.words).take(read).for_each(|(before, word)| *before = *word);
+        if !is_too_long {
+            return Self::Own(record.words);
+        }
+        let mut words = Box::new([0; WORDS + MOST_WORDS]);
+        words.iter_mut().zip(before).for_each(|(word, before)| *word = *before);
+        Self::Longer(words)
     }
 
     pub fn blocks(&self) -> Blocks<'_> {
-        Blocks::of(self.as_slice())
-    }
-
-    pub fn as_slice(&self) -> &[u64] {
-        match self {
+        Blocks::of(match self {
             Self::Own(words) => words,
-            Self::Longer(words) => words,
-        }
+            Self::Longer(words) => &words[..],
+        })
     }
 }

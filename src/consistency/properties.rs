@@ -9,7 +9,7 @@ use super::catalogue as c;
 use super::chain_walk::{Step, Visited, walk};
 use super::context::Context;
 use super::error::CheckError;
-use super::raw::{NONE, RawDynamic, RawProperty, RawReader};
+use super::raw::{NONE, RawDynamic, RawProperty, RawReader, WORDS};
 use super::report::Finding;
 use super::text::{BlockText, TokenKind, WithBlocks};
 use crate::store::value::block::{Block, Content};
@@ -76,6 +76,8 @@ pub(super) struct PropertyWalk<'a> {
     arrays: RawReader<'a, RawDynamic>,
     visited: Visited,
     bytes: Vec<u8>,
+    /// What was last read into each place of a record.
+    words: [u64; WORDS],
 }
 
 impl<'a> PropertyWalk<'a> {
@@ -87,6 +89,7 @@ impl<'a> PropertyWalk<'a> {
             arrays: context.arrays(),
             visited: Visited::default(),
             bytes: Vec::new(),
+            words: [0; WORDS],
         }
     }
 
@@ -107,14 +110,14 @@ impl<'a> PropertyWalk<'a> {
             if self.visited.closes(id) {
                 found.sound = false;
                 if reports && let Some(last) = &previous {
-                    self.report_circular(owner, last)?;
+                    self.report_circular(owner, last);
                 }
                 break;
             }
             let record = self.records.get(id)?;
             if record.used {
                 self.check_links(owner, previous.as_ref(), &record, &mut found, reports);
-                let words = Words::of(&record, &mut self.records)?;
+                let words = Words::of(&record, &mut self.words);
                 self.check_blocks(owner, &record, &words, wants, &mut found, reports)?;
             } else {
                 found.sound = false;
@@ -134,12 +137,11 @@ impl<'a> PropertyWalk<'a> {
         Ok(found)
     }
 
-    fn report_circular(&mut self, owner: Owner<'_>, last: &RawProperty) -> Result<(), CheckError> {
-        let words = Words::of(last, &mut self.records)?;
+    fn report_circular(&mut self, owner: Owner<'_>, last: &RawProperty) {
+        let words = Words::of(last, &mut self.words);
         let loaded = WithBlocks(last, &words);
         let argument: &dyn Display = if last.used { &loaded } else { last };
         self.context.report.record(owner.findings.circular, owner.text, &[argument]);
-        Ok(())
     }
 
     fn check_links(

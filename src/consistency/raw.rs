@@ -279,8 +279,6 @@ impl Raw for RawGroup {
 
 /// Words of a property record.
 pub(super) const WORDS: usize = 4;
-/// Where they begin in the formats `standard` and `aligned`.
-const FIRST_WORD: usize = 9;
 
 /// A property record. Which of its words are properties is told by `blocks`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -481,24 +479,6 @@ impl<R: Raw> RawReader<'_, R> {
         copy.iter_mut().zip(slot).for_each(|(to, from)| *to = *from);
         let copy = copy.get(..slot.len()).unwrap_or_default();
         high_limit(id, copy, &mut self.reader)
-    }
-}
-
-/// Most words that a property has.
-const MOST_WORDS: usize = 64;
-
-impl RawReader<'_, RawProperty> {
-    /// The words of a record and those that follow in its page, as many as a property can have.
-    pub fn words(&mut self, record: &RawProperty) -> Result<Vec<u64>, StoreError> {
-        let bytes = match self.slot_of(record.id) {
-            Some(id) if self.slots.family() != Family::HighLimit => self.reader.rest_of_page(id)?,
-            _ => None,
-        };
-        let Some(words) = bytes.and_then(|bytes| bytes.get(FIRST_WORD..)) else {
-            return Ok(record.words.to_vec());
-        };
-        let words = words.chunks_exact(8).take(WORDS + MOST_WORDS).map(|word| Bytes(word).u64(0));
-        Ok(words.collect())
     }
 }
 

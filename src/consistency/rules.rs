@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::blocks::Words;
+use super::blocks::Blocks;
 use super::chain_walk::{Step, Visited, walk};
 use super::error::CheckError;
 use super::ids::HighIds;
 use super::raw::{NONE, RawDynamic, RawProperty, RawReader, RawSchema};
 use super::tokens::{Purpose, TokenSet};
-use crate::store::error::MalformedRule;
+use crate::store::error::{Malformed, MalformedRule};
 use crate::store::id::SchemaId;
 use crate::store::schema::{
     ConstraintType, EntityType, IndexProvider, IndexType, RuleKind, SchemaDescriptor, SchemaPattern,
@@ -110,13 +110,20 @@ fn read_map(
             return Ok(Err(Unreadable::Cycle));
         }
         let record = records.get(id)?;
-        if !record.used {
-            return Ok(Err(Unreadable::malformed(&format!(
+        let invalid = || {
+            Unreadable::malformed(&format!(
                 "Cannot read schema rule because it is referencing a property record (id {id}) that is invalid: {record}"
-            ))));
+            ))
+        };
+        if !record.used {
+            return Ok(Err(invalid()));
         }
-        for block in Words::of(&record, &mut records)?.blocks() {
-            let Ok(block) = block else { return Ok(Err(Unreadable::Value)) };
+        for block in Blocks::of(&record.words) {
+            let block = match block {
+                Ok(block) => block,
+                Err(Malformed::TooManyWords) => return Ok(Err(invalid())),
+                Err(_) => return Ok(Err(Unreadable::Value)),
+            };
             let key = i64::from(block.key.0);
             let Some(name) = keys.internal_name(key, purpose) else {
                 return Ok(Err(Unreadable::malformed(&format!(

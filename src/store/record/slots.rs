@@ -171,13 +171,6 @@ impl SlotReader<'_> {
         Ok(self.held.as_ref().and_then(|(_, content)| content.get(offset..offset + self.slots.size)))
     }
 
-    /// The bytes of a slot and of all behind it in its page; `None` behind the end of the file.
-    pub fn rest_of_page(&mut self, id: u64) -> Result<Option<&[u8]>, StoreError> {
-        let (_, offset) = self.slots.locate(id);
-        self.slot(id)?;
-        Ok(self.held.as_ref().and_then(|(_, content)| content.get(offset..)))
-    }
-
     /// Lets go of the page.
     pub fn release(&mut self) {
         self.held = None;
