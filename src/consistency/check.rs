@@ -128,6 +128,16 @@ impl Check {
         let stores = Stores::open_damaged(&cache, &disk, &self.layout, family, &mut |store, error| {
             dynamic_store::without_header(report, family, store, error)
         })?;
+        for (about, slots) in [
+            (RecordType::Schema, stores.schema.slots()),
+            (RecordType::RelationshipGroup, stores.groups.slots()),
+        ] {
+            // Neo4j's checker fails without the header.
+            if slots.file().pages() == 0 {
+                let path = slots.file().file().path().display();
+                report.lines(Level::Error, about, &format!("The store has no header.\nFile: {path}."));
+            }
+        }
         let high = HighIds::read(&self.layout, &disk, &cache, &stores, report)?;
         let opened = Opened {
             check: self,
@@ -177,6 +187,7 @@ impl Opened<'_> {
             self.cache,
             opened.as_ref().unwrap_or(&rules),
             self.implied_label_index,
+            self.report,
         )?;
         if self.plan.structure {
             self.check_structure(progress, counts.as_ref(), degrees.as_ref(), &mut indexes)?;

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::error::CheckError;
+use super::report::{Level, Reporter};
 use super::rules::RuleRecord;
+use super::summary::RecordType;
 use crate::gbptree::{Tree, TreeError};
 use crate::index::lucene::{self, LuceneState};
 use crate::index::token::{TokenIndex, TokenState};
@@ -63,6 +65,7 @@ impl Indexes {
         cache: &PageCache,
         rules: &[RuleRecord],
         implied: bool,
+        report: &Reporter<'_>,
     ) -> Result<Self, CheckError> {
         let mut indexes = Self::default();
         for rule in rules.iter().filter_map(|record| record.rule.as_ref().ok()) {
@@ -70,14 +73,14 @@ impl Indexes {
             let state = if index.unique && index.owning_constraint.is_none() {
                 IndexState::NotOnline
             } else if index.provider == IndexProvider::TokenLookup {
-                indexes.open_lookup(layout, disk, cache, rule.schema.entity)?
+                indexes.open_lookup(layout, disk, cache, rule.schema.entity, report)?
             } else {
-                indexes.open_property(layout, disk, cache, rule, index)?
+                indexes.open_property(layout, disk, cache, rule, index, report)?
             };
             indexes.states.insert(rule.id, state);
         }
         if implied && indexes.labels.is_none() {
-            indexes.open_lookup(layout, disk, cache, EntityType::Node)?;
+            indexes.open_lookup(layout, disk, cache, EntityType::Node, report)?;
         }
         Ok(indexes)
     }
@@ -88,6 +91,7 @@ impl Indexes {
         disk: &dyn Disk,
         cache: &PageCache,
         entity: EntityType,
+        report: &Reporter<'_>,
     ) -> Result<IndexState, CheckError> {
         let place = match entity {
             EntityType::Node => &mut self.labels,
@@ -101,7 +105,13 @@ impl Indexes {
             Ok(TokenState::Populating | TokenState::Failed(_) | TokenState::Missing) => {
                 Ok(IndexState::NotOnline)
             }
-            Err(error) => unreadable(error),
+            Err(error) => {
+                let about = match entity {
+                    EntityType::Node => RecordType::LabelScanDocument,
+                    EntityType::Relationship => RecordType::RelationshipTypeScanDocument,
+                };
+                unreadable(report, about, error)
+            }
         }
     }
 
@@ -112,7 +122,9 @@ impl Indexes {
         cache: &PageCache,
         rule: &SchemaRule,
         index: &IndexRule,
+        report: &Reporter<'_>,
     ) -> Result<IndexState, CheckError> {
+        let unreadable = |error| unreadable(report, RecordType::Index, error);
         let mut tree = None;
         if let (Some(path), Some(keys)) =
             (files::tree(layout, index.provider, rule.id), ValueLayout::of(rule))
@@ -125,7 +137,7 @@ impl Indexes {
                 Ok(ValueState::Unusable(IndexError::Tree(TreeError::Meta { .. }))) => {
                     return Ok(IndexState::Unusable);
                 }
-                Ok(ValueState::Unusable(_)) => return Ok(IndexState::Unknown),
+                Ok(ValueState::Unusable(error)) => return unreadable(error),
                 Err(error) => return unreadable(error),
             }
         }
@@ -144,11 +156,16 @@ impl Indexes {
     }
 }
 
-/// Damage makes an index unknown; an error of the medium is one of the check.
-fn unreadable(error: IndexError) -> Result<IndexState, CheckError> {
+/// Damage makes an index unknown; an error of the medium is one of the check. A tree whose root is not in its file ends Neo4j's
+/// checker; here it is reported.
+fn unreadable(report: &Reporter<'_>, about: RecordType, error: IndexError) -> Result<IndexState, CheckError> {
     match error {
-        IndexError::Disk(error) => Err(error.into()),
-        IndexError::Tree(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
-        _ => Ok(IndexState::Unknown),
+        IndexError::Disk(error) => return Err(error.into()),
+        IndexError::Tree(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => return Err(error.into()),
+        IndexError::Tree(error @ TreeError::MissingPage { .. }) => {
+            report.lines(Level::Error, about, &format!("The tree can't be opened: {error}."));
+        }
+        _ => {}
     }
+    Ok(IndexState::Unknown)
 }

@@ -128,7 +128,9 @@ impl<'a> LabelReader<'a> {
             {
                 labels.sound = false;
                 if reports {
-                    report.record(c::NODE_LABELS_OUT_OF_ORDER, node, &[&previous, &label]);
+                    let (most, least) = (self.found.iter().max(), self.found.iter().min());
+                    let (most, least) = (most.unwrap_or(&previous), least.unwrap_or(&label));
+                    report.record(c::NODE_LABELS_OUT_OF_ORDER, node, &[most, least]);
                 }
                 break;
             }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use neo4j_admin::consistency::CheckOptions;
 
@@ -17,7 +17,7 @@ use crate::support::stores;
 const ROUNDS: &str = "NEO4J_ADMIN_TEST_ROUNDS";
 const SEED: &str = "NEO4J_ADMIN_TEST_SEED";
 
-/// Of one check.
+/// Of one check, all threads together: how long it takes on a machine that has something else to do proves nothing.
 const LONGEST: Duration = Duration::from_secs(5);
 /// Of the process, the stores that it damages in its memory among it.
 const MOST_KIB: u64 = 256 << 10;
@@ -68,17 +68,17 @@ fn check_damaged_stores() {
             files.into_iter().filter(|(path, bytes)| healthy[number][path] != *bytes).collect();
         damage::write(&changed, &stores[number]);
         forget_peak();
-        let begun = Instant::now();
+        let begun = cpu_time();
         // Whether it is an error or a verdict does not matter here: it must come.
         let _ = check(&stores[number], &CheckOptions::default());
-        let (took, peak) = (begun.elapsed(), peak_kib());
+        let (took, peak) = (cpu_time() - begun, peak_kib());
         assert!(took < LONGEST, "{SEED}={seed}: {what}: {took:?}");
         assert!(peak < MOST_KIB, "{SEED}={seed}: {what}: {peak} KiB");
         (longest, most) = (longest.max(took), most.max(peak));
         let restored = changed.keys().map(|path| (path.clone(), healthy[number][path].clone())).collect();
         damage::write(&restored, &stores[number]);
     }
-    println!("{count} damages, {longest:?} at most, {most} KiB at most");
+    println!("{count} damages, {longest:?} of CPU at most, {most} KiB at most");
 }
 
 fn unpacked(archive: &str, database: &str) -> Files {
@@ -101,6 +101,16 @@ fn flip_or_cut(files: &mut Files, random: &mut Random) -> String {
     let at = random.below(bytes.len() * 8);
     bytes[at / 8] ^= 1 << (at % 8);
     format!("bit {at} of {}", name.display())
+}
+
+/// What all threads of this process have computed so far.
+fn cpu_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("the state of this process");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name");
+    // Of the program and of the system for it, in hundredths of a second.
+    let ticks: u64 =
+        fields.split(' ').skip(11).take(2).map(|ticks| ticks.parse::<u64>().expect("ticks")).sum();
+    Duration::from_millis(10 * ticks)
 }
 
 /// The peak of the memory of this process begins anew.

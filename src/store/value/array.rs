@@ -62,15 +62,21 @@ fn expect(reader: &mut Reader<'_>, wanted: u8) -> Result<(), Malformed> {
 
 /// The elements of a numeric array behind its type, as unsigned numbers. Floating point numbers are 32 or 64 bits in
 /// little-endian order, which is just how bits are read.
+///
+/// A header that no writer makes is read as Java does it: both numbers have a sign, and elements may reach into the zeros that
+/// fill the last eight bytes.
 fn elements<'a>(reader: &mut Reader<'a>) -> Result<impl Iterator<Item = u64> + use<'a>, Malformed> {
-    let used = usize::from(reader.u8("the bits of the last byte")?);
-    let width = usize::from(reader.u8("the bits of an element")?);
-    if used > 8 || width > 64 {
-        return Err(Malformed::ValuePart { what: "bits of an array element", value: width as i64 });
-    }
+    let used = i64::from(reader.u8("the bits of the last byte")?.cast_signed());
+    let width = i64::from(reader.u8("the bits of an element")?.cast_signed());
     let body = reader.bytes("the elements", reader.left())?;
-    let count = (body.len() * 8).saturating_sub(8 - used).checked_div(width).unwrap_or_default();
-    Ok((0..count).map(move |index| bits::of_bytes(body, index * width, width)))
+    let malformed = || Malformed::ValuePart { what: "bits of an array element", value: width };
+    let count = (body.len() as i64 * 8 - (8 - used)).checked_div(width).unwrap_or_default();
+    let count = usize::try_from(count).map_err(|_| malformed())?;
+    let width = usize::try_from(width).map_err(|_| malformed())?;
+    if count * width > body.len().next_multiple_of(8) * 8 {
+        return Err(malformed());
+    }
+    Ok((0..count).map(move |index| bits::of_bytes(body, index * width, width.min(64))))
 }
 
 /// The array of a numeric type whose elements are these numbers.
