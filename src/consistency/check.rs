@@ -32,7 +32,6 @@ use super::scan::in_threads;
 use super::summary::{RecordType, Summary};
 use super::text::TokenKind;
 use super::token_claims::TokenClaims;
-use super::tokens::Purpose;
 use super::value_index::{self, Target};
 use super::{chains, schema, token_index, tokens, trees, value_explain};
 use crate::index::statistics::StatisticsLayout;
@@ -176,16 +175,14 @@ impl Opened<'_> {
         let read = |kind| tokens::read(self.stores, self.high, kind, self.report);
         let keys = read(TokenKind::PropertyKey)?;
         let (labels, types) = (read(TokenKind::Label)?, read(TokenKind::RelationshipType)?);
-        let read_rules = |purpose| rules::read_all(self.stores, self.high, &keys, purpose);
-        let rules = read_rules(Purpose::Checking)?;
-        let opened = if keys.depends_on_purpose() { Some(read_rules(Purpose::Opening)?) } else { None };
+        let rules = rules::read_all(self.stores, self.high, &keys)?;
         let counts = self.open_counts(COUNTS, self.plan.counts_store, c::COUNTS_UNUSABLE)?;
         let degrees = self.open_counts(DEGREES, self.plan.degrees_store, c::DEGREES_UNUSABLE)?;
         let mut indexes = Indexes::open(
             &self.check.layout,
             self.disk,
             self.cache,
-            opened.as_ref().unwrap_or(&rules),
+            &rules,
             self.implied_label_index,
             self.report,
         )?;

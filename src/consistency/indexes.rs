@@ -68,7 +68,7 @@ impl Indexes {
         report: &Reporter<'_>,
     ) -> Result<Self, CheckError> {
         let mut indexes = Self::default();
-        for rule in rules.iter().filter_map(|record| record.rule.as_ref().ok()) {
+        for rule in rules.iter().filter_map(|record| record.when_opened().as_ref().ok()) {
             let RuleKind::Index(index) = &rule.kind else { continue };
             let state = if index.unique && index.owning_constraint.is_none() {
                 IndexState::NotOnline
@@ -97,10 +97,16 @@ impl Indexes {
             EntityType::Node => &mut self.labels,
             EntityType::Relationship => &mut self.types,
         };
-        match TokenIndex::open(cache, disk, &files::lookup(layout, entity)) {
+        let path = files::lookup(layout, entity);
+        match TokenIndex::open(cache, disk, &path) {
             Ok(TokenState::Online(index)) => {
                 *place = Some(index);
                 Ok(IndexState::Online)
+            }
+            Ok(TokenState::Populating)
+                if TokenIndex::says_online(cache, disk, &path).is_ok_and(|online| online) =>
+            {
+                Ok(IndexState::Unusable)
             }
             Ok(TokenState::Populating | TokenState::Failed(_) | TokenState::Missing) => {
                 Ok(IndexState::NotOnline)

@@ -23,7 +23,17 @@ use crate::store::value::{Value, array};
 #[derive(Clone, Debug)]
 pub(super) struct RuleRecord {
     pub record: RawSchema,
+    /// As it is checked.
     pub rule: Result<SchemaRule, Unreadable>,
+    /// As it was read for the indexes to be opened, if that may be something else.
+    opened: Option<Result<SchemaRule, Unreadable>>,
+}
+
+impl RuleRecord {
+    /// The rule as it was read for the indexes to be opened; reports describe it so.
+    pub fn when_opened(&self) -> &Result<SchemaRule, Unreadable> {
+        self.opened.as_ref().unwrap_or(&self.rule)
+    }
 }
 
 /// Why a rule can't be read.
@@ -48,12 +58,11 @@ impl Unreadable {
 /// What the names of the properties of rules begin with.
 const PREFIX: &str = "__org.neo4j.SchemaRule.";
 
-/// All rules, by ascending id, with the names that are known for a purpose.
+/// All rules, by ascending id.
 pub(super) fn read_all(
     stores: &Stores,
     high: &HighIds,
     keys: &TokenSet,
-    purpose: Purpose,
 ) -> Result<Vec<RuleRecord>, CheckError> {
     let slots = stores.schema.slots();
     let mut reader: RawReader<'_, RawSchema> = RawReader::new(slots);
@@ -62,7 +71,13 @@ pub(super) fn read_all(
     for id in slots.first()..end {
         let record = reader.get(id as i64)?;
         if record.used {
-            rules.push(RuleRecord { record, rule: read(stores, keys, record, purpose)? });
+            let rule = read(stores, keys, record, Purpose::Checking)?;
+            let opened = if keys.depends_on_purpose() {
+                Some(read(stores, keys, record, Purpose::Opening)?)
+            } else {
+                None
+            };
+            rules.push(RuleRecord { record, rule, opened });
         }
     }
     Ok(rules)

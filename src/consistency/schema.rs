@@ -65,7 +65,7 @@ impl<'r> Check<'_, 'r> {
 
     fn with_text(&self, record: &RuleRecord, say: impl FnOnce(&SchemaText<'_>)) {
         let names = Names::Plain(self.context.tokens());
-        let description = match &record.rule {
+        let description = match record.when_opened() {
             Ok(rule) => Ok(describe(rule, names)),
             Err(Unreadable::Malformed(reason)) => Err(reason.clone()),
             Err(Unreadable::Cycle) => Err("its properties go round".to_owned()),

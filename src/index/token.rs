@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::replacement::Replacement;
 use super::{IndexError, open_existing};
-use crate::gbptree::{Bound, Change, Cursor, Layout, LayoutId, NodeFormat, Tree};
+use crate::gbptree::{Bound, Change, Cursor, Layout, LayoutId, NodeFormat, Tree, read_header};
 use crate::io::disk::{Disk, SharedDisk};
 use crate::store::page_cache::PageCache;
 
@@ -100,6 +100,16 @@ impl TokenIndex {
             [FAILED, message @ ..] => Ok(TokenState::Failed(failure(message))),
             &[found, ..] => Err(IndexError::State { path: path.to_owned(), found }),
             [] => Err(IndexError::Header { path: path.to_owned(), length: 0, wanted: 1 }),
+        }
+    }
+
+    /// Whether the file says that it is a complete index, even if it is none of tokens.
+    pub fn says_online(cache: &PageCache, disk: &dyn Disk, path: &Path) -> Result<bool, IndexError> {
+        let Some(file) = open_existing(disk, path)? else { return Ok(false) };
+        match read_header(cache, file) {
+            Ok(header) => Ok(matches!(header.as_slice(), [ONLINE, ..])),
+            Err(error) if error.is_mismatch() => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 

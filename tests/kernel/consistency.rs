@@ -118,10 +118,10 @@ struct RealChecker {
 
 impl RealChecker {
     /// An error: the process ended instead, with this exit code.
-    fn check(&mut self, directory: &Path, reports: &Path) -> Result<Real, i32> {
+    fn check(&mut self, directory: &Path, reports: &Path, options: &CheckOptions) -> Result<Real, i32> {
         let kernel = self.kernel;
         let program = self.program.get_or_insert_with(|| kernel.start("fixture.Oracle", &[]));
-        let answer = check_with(program, directory, reports);
+        let answer = check_with(program, directory, reports, options);
         if answer.as_ref().map_or(true, |real| real.failed.is_some()) {
             self.program = None;
         }
@@ -130,11 +130,25 @@ impl RealChecker {
 }
 
 /// Lets a process check a store. An error: it ended instead, with this exit code.
-fn check_with(program: &mut Program, directory: &Path, reports: &Path) -> Result<Real, i32> {
-    let seconds = rounds(ENDLESS, 120);
-    program.attempt(
-        &json!({"job": "checkdamaged", "directory": directory, "report": reports, "seconds": seconds}),
-    )
+fn check_with(
+    program: &mut Program,
+    directory: &Path,
+    reports: &Path,
+    options: &CheckOptions,
+) -> Result<Real, i32> {
+    program.attempt(&json!({
+        "job": "checkdamaged", "directory": directory, "report": reports, "seconds": rounds(ENDLESS, 120),
+        "graph": options.graph, "indexes": options.indexes, "structure": options.index_structure,
+    }))
+}
+
+/// All checks are on, or, one time in five, some are not. Indexes without the graph are left out: there Neo4j's checker takes
+/// dense nodes for damaged.
+fn any_options(random: &mut Random) -> CheckOptions {
+    let combinations = [(true, false, true), (true, true, false), (true, false, false), (false, false, true)];
+    let (graph, indexes, index_structure) =
+        if random.once_in(5) { combinations[random.below(combinations.len())] } else { (true, true, true) };
+    CheckOptions { graph, indexes, index_structure, ..CheckOptions::default() }
 }
 
 /// What our checker says of a store.
@@ -144,9 +158,9 @@ struct Ours {
 }
 
 /// `None`: it panicked.
-fn check(store: &Path) -> Option<Ours> {
+fn check(store: &Path, options: &CheckOptions) -> Option<Ours> {
     let entries = Entries::default();
-    let run = AssertUnwindSafe(|| checking(store, &CheckOptions::default()).run(&entries));
+    let run = AssertUnwindSafe(|| checking(store, options).run(&entries));
     let verdict = catch_unwind(run).ok()?;
     Some(Ours { entries: entries.0.into_inner(), verdict })
 }
@@ -242,11 +256,12 @@ fn what_the_real_checker_reports_of_a_damaged_store_ours_reports() {
         let before = healthy.entry(source).or_insert_with(|| source.files(kernel));
         let mut files = before.clone();
         let what = damage(&mut files, source.is_aligned(), &mut random);
+        let options = any_options(&mut random);
         let directory = tempfile::tempdir().expect("a directory");
         let store = directory.path().join("store");
         write(&files, &store);
-        let ours = check(&store);
-        let theirs = real.check(&store, &directory.path().join("reports"));
+        let ours = check(&store, &options);
+        let theirs = real.check(&store, &directory.path().join("reports"), &options);
         *outcomes.entry(outcome(&theirs)).or_default() += 1;
         let differences = ours.map_or_else(|| "  panicked\n".to_owned(), |ours| ours.differences(&theirs));
         if !differences.is_empty() {
@@ -254,7 +269,8 @@ fn what_the_real_checker_reports_of_a_damaged_store_ours_reports() {
             let recipe: String =
                 recipe(before, &files).lines().take(12).fold(String::new(), |text, line| text + line + "\n");
             // At once, past the capture of the harness.
-            let text = format!("{SEED}={seed} {source:?}, {what}\n{recipe}{differences}");
+            let checks = (options.graph, options.indexes, options.index_structure);
+            let text = format!("{SEED}={seed} {source:?} {checks:?}, {what}\n{recipe}{differences}");
             writeln!(std::io::stderr(), "{text}").expect("standard error");
         }
         // A long campaign shows that it goes on.
@@ -285,7 +301,7 @@ fn healthy_stores_of_the_kernel_have_no_report() {
         let format = ["standard", "aligned"][seed as usize % 2];
         generate(kernel, directory.path(), format, seed, 100 + 50 * (seed as usize % 20));
         for name in ["neo4j", "system"] {
-            let ours = check(&directory.path().join(name)).expect("no panic");
+            let ours = check(&directory.path().join(name), &CheckOptions::default()).expect("no panic");
             let verdict = ours.verdict.unwrap_or_else(|error| panic!("{format} {seed} {name}: {error}"));
             assert_eq!(ours.entries, [], "{format} {seed} {name}");
             assert!(verdict.is_consistent() && verdict.report.is_none(), "{format} {seed} {name}");
@@ -319,8 +335,9 @@ fn a_label_index_without_a_rule_is_checked_in_stores_of_older_kernels() {
         neostore.set(Field::KernelVersion, version);
         neostore.write(&OsDisk::shared()).expect("written");
         let what = format!("kernel version {version}, rule: {has_rule}, damage: {is_damaged}");
-        let ours = check(&store).expect("no panic");
-        let theirs = check_with(&mut kernel.oracle(), &store, &directory.path().join("reports"));
+        let (options, reports) = (CheckOptions::default(), directory.path().join("reports"));
+        let ours = check(&store, &options).expect("no panic");
+        let theirs = check_with(&mut kernel.oracle(), &store, &reports, &options);
         assert_eq!(ours.differences(&theirs), "", "{what}");
         assert_eq!(ours.is_consistent(), !is_damaged || version == 4, "{what}: {:?}", ours.entries);
     }
