@@ -191,6 +191,8 @@ errors!(Counts {
     NODE_COUNT = "The node count does not correspond with the expected count.",
     RELATIONSHIP_COUNT = "The relationship count does not correspond with the expected count.",
     // Neo4j's checker aborts.
+    COUNT_OF_UNKNOWN_KIND = "The count is one of a kind that does not exist.",
+    // And here.
     COUNT_OF_BOTH_ENDS = "The count of relationships has labels at both ends, which no such count has.",
 });
 

@@ -40,12 +40,16 @@ pub(super) fn open(
         return Ok(None);
     };
     let mut strays = Vec::new();
+    let mut ended = false;
     let walk = tree.walk_leaves(&mut |key, _| {
-        if let Some((STRAY, transaction, _)) = decode_key(key)
-            && transaction > applied
-            && strays.len() < MOST_STRAYS
-        {
-            strays.push(transaction);
+        // They stand before all others.
+        match decode_key(key) {
+            Some((STRAY, transaction, _)) if !ended => {
+                if transaction > applied && strays.len() < MOST_STRAYS {
+                    strays.push(transaction);
+                }
+            }
+            _ => ended = true,
         }
     });
     match walk {
@@ -94,6 +98,8 @@ pub(super) fn check(
         report.record(finding, &CountsText { key, count }, &[&observed]);
     };
     let (labels, types) = (context.labels.high as i64, context.types.high as i64);
+    // Transactions that were applied out of order stand before all counts.
+    let mut begun = false;
     let mut ended = false;
     let walk = tree.walk_leaves(&mut |key, value| {
         let (Some(key), Some(count)) = (decode_key(key), value.first_chunk()) else { return };
@@ -124,8 +130,13 @@ pub(super) fn check(
                     say(c::RELATIONSHIP_COUNT, key, count, found);
                 }
             }
-            _ => {}
+            STRAY if !begun => return,
+            _ => {
+                report.record(c::COUNT_OF_UNKNOWN_KIND, &CountsText { key, count }, &[]);
+                ended = true;
+            }
         }
+        begun = true;
     })?;
     if walk != LeafWalk::Ended {
         let message =

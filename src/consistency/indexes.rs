@@ -143,8 +143,7 @@ impl Indexes {
                 Ok(ValueState::Unusable(IndexError::Tree(TreeError::Meta { .. }))) => {
                     return Ok(IndexState::Unusable);
                 }
-                Ok(ValueState::Unusable(error)) => return unreadable(error),
-                Err(error) => return unreadable(error),
+                Ok(ValueState::Unusable(error)) | Err(error) => return unreadable(error),
             }
         }
         let lucene = files::lucene(layout, index.provider, rule.id);

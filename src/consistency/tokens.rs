@@ -57,9 +57,9 @@ impl TokenSet {
         self.public.get(id / 64).is_some_and(|word| word >> (id % 64) & 1 != 0)
     }
 
-    /// The name of a token.
+    /// The name of a token of the users.
     pub fn name(&self, id: i64) -> Option<&str> {
-        self.names.get(&id).map(|name| name.text.as_str())
+        self.names.get(&id).filter(|name| !name.internal).map(|name| name.text.as_str())
     }
 
     /// The name of a token of Neo4j itself.

@@ -269,6 +269,7 @@ impl<L: Layout> Check<'_, L> {
             0 => Kind::Internal,
             1 => Kind::Leaf,
             found => {
+                let found = found.cast_signed();
                 (self.report)(Inconsistency::UnknownNodeType { page: id, found });
                 return Ok(0);
             }

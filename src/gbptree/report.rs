@@ -22,7 +22,7 @@ pub enum Inconsistency {
     /// A pointer leads to another kind of page.
     NotATreeNode { page: u64 },
     /// Neither leaf nor internal.
-    UnknownNodeType { page: u64, found: u8 },
+    UnknownNodeType { page: u64, found: i8 },
     /// Neighbours of a level don't point to each other.
     SiblingsMisaligned { left: Neighbour, leads_to: Target, back: Target, right: Neighbour },
     /// The last node of a level points further.

@@ -33,6 +33,9 @@ impl Layout for CountsLayout {
 
     fn describe(&self, key: &[u8]) -> String {
         let StoredKey { kind, first, second } = StoredKey::decode(key).unwrap_or_default();
+        if kind == STRAY {
+            return format!("Stray tx id:{first}");
+        }
         format!("CountsKey[type:{kind}, first:{first}, second:{second}]")
     }
 }

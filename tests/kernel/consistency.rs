@@ -171,13 +171,16 @@ impl Ours {
         self.verdict.as_ref().is_ok_and(Verdict::is_consistent)
     }
 
-    /// Whether an entry is about an index whose contents were not compared.
+    /// Whether an entry is about the contents of an index that were not compared.
     fn leaves_out(&self, entry: &Entry) -> bool {
         let Ok(verdict) = &self.verdict else { return false };
-        verdict
-            .unchecked
+        let is_about_contents = ["This node was", "This relationship was", "This index entry"]
             .iter()
-            .any(|index| index.split_once(", ").is_some_and(|(id, _)| entry.1.contains(&format!("{id}, "))))
+            .any(|words| entry.1.starts_with(words));
+        is_about_contents
+            && verdict.unchecked.iter().any(|index| {
+                index.split_once(", ").is_some_and(|(id, _)| entry.1.contains(&format!("{id}, ")))
+            })
     }
 
     /// What differs; empty if nothing does.
