@@ -184,6 +184,7 @@ impl Opened<'_> {
             self.cache,
             &rules,
             self.implied_label_index,
+            &keys,
             self.report,
         )?;
         if self.plan.structure {
@@ -407,7 +408,7 @@ impl Opened<'_> {
             }
         }
         if let Some(tree) = counts.filter(|_| self.plan.graph) {
-            counts::check(context, tree, observed)?;
+            counts::check(context, tree, &observed)?;
         }
         Ok(())
     }

@@ -9,6 +9,7 @@ use super::error::CheckError;
 use super::report::{Level, Reporter};
 use super::rules::RuleRecord;
 use super::summary::RecordType;
+use super::tokens::TokenSet;
 use crate::gbptree::{Tree, TreeError};
 use crate::index::lucene::{self, LuceneState};
 use crate::index::token::{TokenIndex, TokenState};
@@ -65,12 +66,16 @@ impl Indexes {
         cache: &PageCache,
         rules: &[RuleRecord],
         implied: bool,
+        keys: &TokenSet,
         report: &Reporter<'_>,
     ) -> Result<Self, CheckError> {
         let mut indexes = Self::default();
         for rule in rules.iter().filter_map(|record| record.when_opened().as_ref().ok()) {
             let RuleKind::Index(index) = &rule.kind else { continue };
-            let state = if index.unique && index.owning_constraint.is_none() {
+            // A full-text index has the names of its keys in its documents.
+            let is_nameless = index.provider == IndexProvider::Fulltext
+                && !rule.schema.property_keys.iter().all(|key| keys.was_known(key.0.into()));
+            let state = if is_nameless || index.unique && index.owning_constraint.is_none() {
                 IndexState::NotOnline
             } else if index.provider == IndexProvider::TokenLookup {
                 indexes.open_lookup(layout, disk, cache, rule.schema.entity, report)?

@@ -72,6 +72,11 @@ impl TokenSet {
         self.names.get(&id).filter(|name| name.internal).filter(is_known).map(|name| name.text.as_str())
     }
 
+    /// Whether a token of the users had a name when indexes were opened.
+    pub fn was_known(&self, id: i64) -> bool {
+        self.names.get(&id).is_some_and(|name| !name.internal && name.loaded == Loaded::Always)
+    }
+
     /// Whether there are names that are known for one purpose only.
     pub fn depends_on_purpose(&self) -> bool {
         self.names.values().any(|name| name.internal && name.loaded == Loaded::SecondTime)
