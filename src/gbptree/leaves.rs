@@ -22,7 +22,7 @@ pub enum LeafWalk {
 impl<L: Layout> Tree<L> {
     /// Calls `visit` with key and value of each entry of each leaf, from the first leaf on and then to the right,
     /// whatever the order of the keys. A node that was replaced is left for its successor. A node that is neither a leaf
-    /// nor an internal one has no entries.
+    /// nor an internal one counts as a leaf.
     ///
     /// An error means that not even the first leaf can be found or read.
     pub fn walk_leaves(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<LeafWalk, TreeError> {
@@ -36,7 +36,11 @@ impl<L: Layout> Tree<L> {
             let page = self.pages.read(id)?;
             let header = match NodeHeader::decode(&page, &self.body) {
                 Ok(header) => header,
-                Err(NodeError::NodeType(_)) => return Ok(LeafWalk::Ended),
+                // Only an internal node is told from a leaf: what is neither is read as a leaf.
+                Err(NodeError::NodeType(_)) => match NodeHeader::decode(&as_leaf(&page), &self.body) {
+                    Ok(header) => header,
+                    Err(_) => return Ok(LeafWalk::Ended),
+                },
                 Err(error) if first => return Err(error).on(&self.pages.path, id),
                 Err(_) => return Ok(LeafWalk::Ended),
             };
@@ -88,3 +92,17 @@ impl<L: Layout> Tree<L> {
         }
     }
 }
+
+/// The page of a node with the type of a leaf.
+fn as_leaf(page: &[u8]) -> Vec<u8> {
+    let mut leaf = page.to_vec();
+    if let Some(node_type) = leaf.get_mut(NODE_TYPE) {
+        *node_type = LEAF;
+    }
+    leaf
+}
+
+/// Where a page has the type of its node.
+const NODE_TYPE: usize = 1;
+/// The type of a leaf.
+const LEAF: u8 = 1;
