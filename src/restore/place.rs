@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::RestoreError;
 use crate::io::disk::{Disk, DiskError};
+use crate::io::filesystem::remove_tree;
 use crate::store::layout::{DatabaseLayout, QUARANTINE_MARKER};
 
 /// What the marker of a directory says that a restore has made and not finished. What follows is the backup.
@@ -143,6 +144,7 @@ impl Place {
     /// Undoes [`Self::set_aside`].
     pub fn take_back(&self, disk: &dyn Disk) -> Result<(), DiskError> {
         if self.is_between() {
+            self.clear(disk)?;
             disk.rename(&self.aside(), &self.directory)?;
             disk.sync_dir(&self.parent)?;
         }
@@ -170,10 +172,16 @@ impl Place {
 
     /// The steps behind the one that put the old directory aside.
     fn switch_without_exchange(&self, disk: &dyn Disk) -> Result<(), DiskError> {
-        if !self.directory.exists() {
+        if Self::marked_with(&self.beside())?.is_some() {
+            self.clear(disk)?;
             disk.rename(&self.beside(), &self.directory)?;
         }
         disk.rename(&self.aside(), &self.beside())
+    }
+
+    /// Deletes what Neo4j has made at the place while nothing was there: it refused to start, and left empty logs.
+    fn clear(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        if self.directory.exists() { remove_tree(disk, &self.directory) } else { Ok(()) }
     }
 
     /// Where the old directory is for a moment if two names can't be exchanged.
