@@ -116,7 +116,7 @@ fn invalidate(disk: &dyn Disk, lucene: &Path) -> Result<(), DiskError> {
         let partition = lucene.join(partition);
         let mut removed = false;
         for name in names(&partition)? {
-            if name.starts_with(super::lucene::COMMIT) {
+            if name.starts_with(super::lucene::state::COMMIT) {
                 disk.remove_file(&partition.join(name))?;
                 removed = true;
             }
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn an_index_that_is_half_removed_never_looks_complete() {
-        use super::super::lucene::{LuceneState, state, testing};
+        use super::super::lucene::state::{LuceneState, state, testing};
         for steps in 1.. {
             let dir = tempfile::tempdir().unwrap();
             let layout = DatabaseLayout::flat(dir.path());

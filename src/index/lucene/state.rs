@@ -1,4 +1,4 @@
-//! Lucene indexes as far as one can tell without Lucene: whether they are complete, and which values they have.
+//! Whether a Lucene index is complete.
 //!
 //! | In the directory of the index | What it is |
 //! |---|---|
@@ -14,13 +14,12 @@ use std::path::{Path, PathBuf};
 
 use flate2::CrcReader;
 
-use super::IndexError;
-use super::files::names;
+use super::super::IndexError;
+use super::super::files::names;
 use crate::io::disk::DiskError;
-use crate::store::value::Value;
 
 /// Start of the name of a commit.
-pub(super) const COMMIT: &str = "segments_";
+pub(in crate::index) const COMMIT: &str = "segments_";
 /// Longest message of a failure, in bytes.
 const MAX_MESSAGE: u64 = 16 << 10;
 
@@ -42,15 +41,9 @@ pub fn state(directory: &Path) -> Result<LuceneState, IndexError> {
     if let Some(message) = failure(&directory.join("failure-message"))? {
         return Ok(LuceneState::Failed(message));
     }
-    let mut partitions: Vec<(u64, String)> = names(directory)?
-        .into_iter()
-        .filter(|name| name.bytes().all(|digit| digit.is_ascii_digit()))
-        .filter_map(|name| Some((name.parse().ok()?, name)))
-        .collect();
-    partitions.sort_unstable();
     let mut online = None;
-    for (_, partition) in partitions {
-        let commit = last_commit(&directory.join(partition))?;
+    for partition in partitions(directory)? {
+        let commit = last_commit(&partition)?;
         let Some(marked) = commit.map(|path| read_commit(&path)).transpose()?.flatten() else {
             return Ok(LuceneState::Populating);
         };
@@ -65,9 +58,15 @@ pub fn state(directory: &Path) -> Result<LuceneState, IndexError> {
     })
 }
 
-/// Whether a Lucene index has this value. Specification: indexes 7.2.
-pub fn is_text(value: &Value) -> bool {
-    matches!(value, Value::String(_) | Value::Char(_))
+/// The partitions of an index in their order.
+pub(super) fn partitions(directory: &Path) -> Result<Vec<PathBuf>, DiskError> {
+    let mut partitions: Vec<(u64, String)> = names(directory)?
+        .into_iter()
+        .filter(|name| name.bytes().all(|digit| digit.is_ascii_digit()))
+        .filter_map(|name| Some((name.parse().ok()?, name)))
+        .collect();
+    partitions.sort_unstable();
+    Ok(partitions.into_iter().map(|(_, name)| directory.join(name)).collect())
 }
 
 fn failure(path: &Path) -> Result<Option<String>, DiskError> {
@@ -85,7 +84,8 @@ fn failure(path: &Path) -> Result<Option<String>, DiskError> {
     Ok(Some(String::from_utf8_lossy(text).into_owned()))
 }
 
-fn last_commit(partition: &Path) -> Result<Option<PathBuf>, DiskError> {
+/// The commit that counts.
+pub(super) fn last_commit(partition: &Path) -> Result<Option<PathBuf>, DiskError> {
     let generation =
         |name: &str| name.strip_prefix(COMMIT).and_then(|digits| u64::from_str_radix(digits, 36).ok());
     let last = names(partition)?.into_iter().max_by_key(|name| generation(name));
@@ -128,7 +128,7 @@ fn read_commit(path: &Path) -> Result<Option<bool>, DiskError> {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
+pub(in crate::index) mod testing {
     use super::*;
 
     /// A commit.
