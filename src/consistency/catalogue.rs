@@ -43,6 +43,7 @@ errors!(Node {
     NODE_MISSING_MANDATORY_PROPERTY =
         "The property chain does not contain a property that is mandatory for this entity.",
     NODE_NOT_INDEXED = "This node was not found in the expected index.",
+    NODE_INDEXED_MULTIPLE_TIMES = "This node was found in the expected index, although multiple times",
     NODE_NOT_UNIQUE = "There is another node in the unique index with the same property value(s).",
 });
 
@@ -55,6 +56,8 @@ errors!(Index {
 
 errors!(Relationship {
     RELATIONSHIP_NOT_INDEXED = "This relationship was not found in the expected index.",
+    RELATIONSHIP_INDEXED_MULTIPLE_TIMES =
+        "This relationship was found in the expected index, although multiple times",
     RELATIONSHIP_ILLEGAL_SOURCE = "The source node field has an illegal value.",
     RELATIONSHIP_ILLEGAL_TARGET = "The target node field has an illegal value.",
     RELATIONSHIP_SOURCE_NOT_IN_USE = "The source node is not in use.",

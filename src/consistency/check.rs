@@ -15,7 +15,6 @@ use super::fingerprint::Mixer;
 use super::groups;
 use super::ids::{self, HighIds};
 use super::indexes::{Indexes, PropertyIndex};
-use super::lucene_size;
 use super::mandatory::Mandatory;
 use super::node_table::{LabelSets, NodeTable};
 use super::nodes::{self, NodePass};
@@ -31,9 +30,11 @@ use super::rules::{self, Names};
 use super::scan::in_threads;
 use super::summary::{RecordType, Summary};
 use super::text::TokenKind;
+use super::texts::Kind;
 use super::token_claims::TokenClaims;
 use super::value_index::{self, Target};
-use super::{chains, schema, token_index, tokens, trees, value_explain};
+use super::{chains, schema, text_explain, token_index, tokens, trees, value_explain};
+use crate::index::lucene::LuceneError;
 use crate::index::statistics::StatisticsLayout;
 use crate::io::disk::SharedDisk;
 use crate::io::read_only::ReadOnly;
@@ -42,7 +43,7 @@ use crate::store::id::SchemaId;
 use crate::store::layout::{COUNTS, DEGREES, DatabaseLayout, INDEX_STATISTICS, RecordStore};
 use crate::store::neostore::{Field, Neostore};
 use crate::store::page_cache::PageCache;
-use crate::store::schema::EntityType;
+use crate::store::schema::{EntityType, SchemaRule};
 use crate::store::stores::Stores;
 
 /// The number of the first kernel that writes rules of lookup indexes. Specification: indexes 1.1.
@@ -70,7 +71,8 @@ pub struct Verdict {
     pub summary: Summary,
     /// The report, if there was anything to say.
     pub report: Option<PathBuf>,
-    /// Indexes whose contents were not compared with the store: those that are, in whole or in part, Lucene's.
+    /// Indexes whose contents were not compared with the store in whole: those with files of Lucene that can't be read,
+    /// each with the reason.
     pub unchecked: Vec<String>,
     /// Whether findings that Neo4j's checker does not have count.
     strict: bool,
@@ -209,9 +211,9 @@ impl Opened<'_> {
         for kind in [TokenKind::PropertyKey, TokenKind::Label, TokenKind::RelationshipType] {
             tokens::check(self.stores, self.high, kind, self.report)?;
         }
-        let unchecked = self.unchecked(&context, &indexes);
+        let mut unchecked = self.unopened(&context, &indexes);
         if self.plan.graph || self.plan.indexes {
-            self.check_records(&context, counts.as_ref(), degrees.as_ref(), &indexes)?;
+            unchecked.extend(self.check_records(&context, counts.as_ref(), degrees.as_ref(), &indexes)?);
         }
         if self.plan.graph && self.plan.extra {
             beyond::ids::check(&context, &self.check.layout, self.disk, self.cache)?;
@@ -326,11 +328,14 @@ impl Opened<'_> {
 }
 
 impl Opened<'_> {
-    /// Property indexes that are kept by Lucene.
-    fn unchecked(&self, context: &Context<'_>, indexes: &Indexes) -> Vec<String> {
-        let names = Names::Plain(context.tokens());
-        let lucene = indexes.properties.iter().filter(|index| self.plan.indexes && index.lucene.is_some());
-        lucene.map(|index| rules::describe(&index.rule, names)).collect()
+    /// Property indexes with files of Lucene that can't be opened; those with damaged ones are reported.
+    fn unopened(&self, context: &Context<'_>, indexes: &Indexes) -> Vec<String> {
+        for (rule, error) in &indexes.damaged {
+            report_damage(context, rule, error);
+        }
+        let online = indexes.properties.iter().filter(|_| self.plan.indexes);
+        let unopened = online.filter_map(|index| Some((&index.rule, index.lucene.as_ref()?.as_ref().err()?)));
+        unopened.map(|(rule, error)| unreadable(context, rule, error)).collect()
     }
 
     /// Records, indexes and counts: one pass over everything, and more where that finds something.
@@ -340,13 +345,15 @@ impl Opened<'_> {
         counts: Option<&CountsTree>,
         degrees: Option<&CountsTree>,
         indexes: &Indexes,
-    ) -> Result<(), CheckError> {
-        let targets: Vec<Target<'_>> = if self.plan.indexes {
-            indexes.properties.iter().filter_map(Target::of).collect()
+    ) -> Result<Vec<String>, CheckError> {
+        let large = self.large(indexes);
+        let mut targets: Vec<Target<'_>> = if self.plan.indexes {
+            let is_large = |index: &PropertyIndex| large.contains(&index.rule.id);
+            let all = indexes.properties.iter();
+            all.filter_map(|index| Target::of(context, self.disk, index, is_large(index))).collect()
         } else {
             Vec::new()
         };
-        let large = self.large(indexes)?;
         let is_of = |index: &&PropertyIndex, entity| index.rule.schema.entity == entity;
         // Which parts Neo4j's checker runs depends on the indexes. Specification: consistency check 1.3.
         let online = || indexes.properties.iter().filter(|_| self.plan.indexes);
@@ -394,27 +401,33 @@ impl Opened<'_> {
                 pass.degrees.finish(context, &table, degrees, &pass.suspects)?;
             }
         }
-        for (target, sound) in
-            targets.iter().zip(value_index::verify(context, &targets, &table, &sets, mixer)?)
-        {
-            let is_large = large.contains(&target.rule.id);
-            match target.rule.schema.entity {
-                _ if sound => continue,
-                EntityType::Node => value_explain::nodes(context, target, is_large)?,
-                EntityType::Relationship => value_explain::relationships(context, target)?,
+        let mut unchecked = Vec::new();
+        let compared = value_index::verify(context, &targets, &table, &sets, mixer)?;
+        for (target, compared) in targets.iter_mut().zip(&compared) {
+            if let Some(damage) = &compared.damage {
+                if compared.unreadable {
+                    unchecked.push(unreadable(context, target.rule, damage));
+                    target.texts = None;
+                } else {
+                    report_damage(context, target.rule, damage);
+                }
             }
-            if self.plan.extra && !is_large {
-                beyond::entries::check(context, target)?;
+            if !compared.equal {
+                let is_large = large.contains(&target.rule.id);
+                explain_index(context, target, is_large)?;
+                if self.plan.extra && (!is_large || target.kind == Some(Kind::Text)) {
+                    beyond::entries::check(context, target, is_large)?;
+                }
             }
         }
         if let Some(tree) = counts.filter(|_| self.plan.graph) {
             counts::check(context, tree, &observed)?;
         }
-        Ok(())
+        Ok(unchecked)
     }
 
     /// The large indexes of nodes.
-    fn large(&self, indexes: &Indexes) -> Result<HashSet<SchemaId>, CheckError> {
+    fn large(&self, indexes: &Indexes) -> HashSet<SchemaId> {
         let mut sizes = Vec::new();
         for index in &indexes.properties {
             if index.rule.schema.entity != EntityType::Node {
@@ -425,12 +438,37 @@ impl Opened<'_> {
                 // What can't be read has no entries.
                 let _ = tree.walk_leaves(&mut |_, _| size += 1);
             }
-            if let Some(directory) = &index.lucene {
-                size += lucene_size::documents(self.disk, directory)?;
+            if let Some(Ok(lucene)) = &index.lucene {
+                size += lucene.documents();
             }
             sizes.push((size, &index.rule));
         }
-        Ok(value_explain::large(sizes, self.high.nodes))
+        value_explain::large(sizes, self.high.nodes)
+    }
+}
+
+/// Says which index can't be read, and why; reports the damage, if it is any.
+fn unreadable(context: &Context<'_>, rule: &SchemaRule, error: &LuceneError) -> String {
+    if !matches!(error, LuceneError::Unknown { .. }) {
+        report_damage(context, rule, error);
+    }
+    format!("{}: {error}", rules::describe(rule, Names::Plain(context.tokens())))
+}
+
+/// Neo4j's checker does not look at the files of Lucene.
+fn report_damage(context: &Context<'_>, rule: &SchemaRule, error: &LuceneError) {
+    let index = rules::describe(rule, Names::WithIds(context.tokens()));
+    let message = format!("A file of Lucene is damaged: {error}\n{index}");
+    context.report.lines(Level::Extra, RecordType::Index, &message);
+}
+
+fn explain_index(context: &Context<'_>, target: &Target<'_>, large: bool) -> Result<(), CheckError> {
+    match (target.rule.schema.entity, target.kind, target.tree) {
+        (EntityType::Node, Some(kind), _) => text_explain::nodes(context, target, kind, large),
+        (EntityType::Relationship, Some(kind), _) => text_explain::relationships(context, target, kind),
+        (EntityType::Node, None, Some(tree)) => value_explain::nodes(context, target, tree, large),
+        (EntityType::Relationship, None, Some(tree)) => value_explain::relationships(context, target, tree),
+        (_, None, None) => Ok(()),
     }
 }
 

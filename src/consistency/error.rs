@@ -1,6 +1,7 @@
 //! Why a check could not be made.
 
 use crate::gbptree::TreeError;
+use crate::index::lucene::LuceneError;
 use crate::io::disk::DiskError;
 use crate::store::error::StoreError;
 use crate::store::neostore::NeostoreError;
@@ -59,6 +60,9 @@ pub enum CheckError {
     /// A file can't be read, or the report can't be written.
     #[error(transparent)]
     Disk(#[from] DiskError),
+    /// A file of a Lucene index, which could be read before, can't be read.
+    #[error(transparent)]
+    Lucene(#[from] LuceneError),
     /// A page could not be had.
     #[error(transparent)]
     Page(#[from] PageCacheError),

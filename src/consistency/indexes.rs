@@ -3,7 +3,6 @@
 //! Specification: consistency check 3.1.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use super::error::CheckError;
 use super::report::{Level, Reporter};
@@ -11,7 +10,7 @@ use super::rules::RuleRecord;
 use super::summary::RecordType;
 use super::tokens::TokenSet;
 use crate::gbptree::{Tree, TreeError};
-use crate::index::lucene::{self, LuceneState};
+use crate::index::lucene::{self, LuceneError, LuceneIndex, LuceneState};
 use crate::index::token::{TokenIndex, TokenState};
 use crate::index::value::{ValueLayout, ValueState};
 use crate::index::{IndexError, files};
@@ -42,8 +41,8 @@ pub(super) struct PropertyIndex {
     pub tree: Option<Tree<ValueLayout>>,
     /// Entries of the tree, if they were counted.
     pub entries: Option<u64>,
-    /// The directory of its texts.
-    pub lucene: Option<PathBuf>,
+    /// What Lucene keeps of it; an error: it has files of another version.
+    pub lucene: Option<Result<LuceneIndex, LuceneError>>,
 }
 
 /// All indexes.
@@ -56,6 +55,8 @@ pub(super) struct Indexes {
     pub types: Option<TokenIndex>,
     /// The others that are online, by ascending id.
     pub properties: Vec<PropertyIndex>,
+    /// Those that are not, as files of Lucene are damaged.
+    pub damaged: Vec<(SchemaRule, LuceneError)>,
 }
 
 impl Indexes {
@@ -151,10 +152,18 @@ impl Indexes {
                 Ok(ValueState::Unusable(error)) | Err(error) => return unreadable(error),
             }
         }
-        let lucene = files::lucene(layout, index.provider, rule.id);
-        if let Some(directory) = &lucene {
-            match lucene::state(directory) {
-                Ok(LuceneState::Online) => {}
+        let mut lucene = None;
+        if let Some(directory) = files::lucene(layout, index.provider, rule.id) {
+            match lucene::state(&directory) {
+                Ok(LuceneState::Online) => match LuceneIndex::open(disk, &directory) {
+                    Err(LuceneError::Disk(error)) => return Err(error.into()),
+                    opened @ (Ok(_) | Err(LuceneError::Unknown { .. })) => lucene = Some(opened),
+                    // Neo4j can't open it either, and builds it anew when the database starts.
+                    Err(error) => {
+                        self.damaged.push((rule.clone(), error));
+                        return Ok(IndexState::NotOnline);
+                    }
+                },
                 Ok(LuceneState::Populating | LuceneState::Failed(_) | LuceneState::Missing) => {
                     return Ok(IndexState::NotOnline);
                 }

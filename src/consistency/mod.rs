@@ -14,7 +14,7 @@
 //! | `groups`, `relationships`, `chains` | relationships, their nodes, how they hang together |
 //! | `indexes` | which indexes there are and what they say of themselves |
 //! | `token_claims`, `token_index` | lookup indexes |
-//! | `value_index`, `value_explain`, `lucene_size` | property indexes |
+//! | `value_index`, `value_explain`, `texts`, `text_explain` | property indexes |
 //! | `observed`, `counts` | the counts store |
 //! | `trees`, `ids` | the structure of trees; id files |
 //! | `beyond` | what Neo4j's checker does not look at |
@@ -42,8 +42,6 @@ mod groups;
 mod ids;
 mod indexes;
 mod labels;
-
-mod lucene_size;
 mod mandatory;
 mod node_table;
 mod nodes;
@@ -62,6 +60,8 @@ mod scan;
 mod schema;
 mod summary;
 mod text;
+mod text_explain;
+mod texts;
 mod token_claims;
 mod token_index;
 mod tokens;

@@ -18,14 +18,15 @@ use super::scan::scan;
 use super::text::List;
 use super::value_index::{Target, same_values};
 use super::value_text::{ArgumentText, TypedText};
-use crate::gbptree::{Bound, TreeError};
-use crate::index::value::decode_key;
+use crate::gbptree::{Bound, Tree, TreeError};
+use crate::index::value::{ValueLayout, decode_key};
 use crate::store::id::SchemaId;
 use crate::store::schema::{IndexProvider, RuleKind, SchemaRule};
 use crate::store::value::{Array, Value};
 
 /// An entry of an index.
-struct EntryText<'a> {
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EntryText<'a> {
     node: i64,
     index: &'a str,
 }
@@ -40,33 +41,55 @@ impl Display for EntryText<'_> {
 struct Explain<'a> {
     context: &'a Context<'a>,
     target: &'a Target<'a>,
-    /// Its description as the argument of a report.
-    argument: String,
-    /// Its description in an entry.
+    tree: &'a Tree<ValueLayout>,
+    words: Words,
+}
+
+/// How reports call an index.
+#[derive(Debug)]
+pub(super) struct Words {
+    /// As the argument of a report.
+    pub argument: String,
+    /// In an entry.
     entry: String,
 }
 
-impl<'a> Explain<'a> {
-    fn new(context: &'a Context<'a>, target: &'a Target<'a>) -> Self {
+impl Words {
+    pub fn new(context: &Context<'_>, target: &Target<'_>) -> Self {
         let names = Names::WithIds(context.tokens());
-        let argument = describe(target.rule, Names::Ids);
-        Self { context, target, argument, entry: describe(target.rule, names) }
+        Self { argument: describe(target.rule, Names::Ids), entry: describe(target.rule, names) }
     }
 
-    fn entry(&self, node: i64) -> EntryText<'_> {
+    /// The entry of a node.
+    pub fn entry(&self, node: i64) -> EntryText<'_> {
         EntryText { node, index: &self.entry }
     }
 }
 
+impl<'a> Explain<'a> {
+    fn new(context: &'a Context<'a>, target: &'a Target<'a>, tree: &'a Tree<ValueLayout>) -> Self {
+        Self { context, target, tree, words: Words::new(context, target) }
+    }
+}
+
 /// Reports how an index of nodes and the store differ.
-pub(super) fn nodes(context: &Context<'_>, target: &Target<'_>, large: bool) -> Result<(), CheckError> {
-    let explain = Explain::new(context, target);
+pub(super) fn nodes(
+    context: &Context<'_>,
+    target: &Target<'_>,
+    tree: &Tree<ValueLayout>,
+    large: bool,
+) -> Result<(), CheckError> {
+    let explain = Explain::new(context, target, tree);
     if large { explain.large() } else { explain.small() }
 }
 
 /// Reports what an index of relationships lacks.
-pub(super) fn relationships(context: &Context<'_>, target: &Target<'_>) -> Result<(), CheckError> {
-    let explain = Explain::new(context, target);
+pub(super) fn relationships(
+    context: &Context<'_>,
+    target: &Target<'_>,
+    tree: &Tree<ValueLayout>,
+) -> Result<(), CheckError> {
+    let words = Words::new(context, target);
     let slots = context.stores.relationships.slots();
     let begin = || (PropertyWalk::new(context), Vec::new());
     scan(
@@ -89,9 +112,9 @@ pub(super) fn relationships(context: &Context<'_>, target: &Target<'_>) -> Resul
                 {
                     return Ok(());
                 }
-                if unless_damaged(target.tree.get(key, |_| ()))?.is_none() {
+                if unless_damaged(tree.get(key, |_| ()))?.is_none() {
                     let values = argument(&values);
-                    let arguments: [&dyn Display; 2] = [&explain.argument, &List(&values)];
+                    let arguments: [&dyn Display; 2] = [&words.argument, &List(&values)];
                     context.report.record(c::RELATIONSHIP_NOT_INDEXED, &relationship, &arguments);
                 }
                 Ok(())
@@ -103,7 +126,7 @@ pub(super) fn relationships(context: &Context<'_>, target: &Target<'_>) -> Resul
 }
 
 /// The structure of the tree was checked; what still can't be read counts as not there.
-fn unless_damaged<T>(read: Result<Option<T>, TreeError>) -> Result<Option<T>, CheckError> {
+pub(super) fn unless_damaged<T>(read: Result<Option<T>, TreeError>) -> Result<Option<T>, CheckError> {
     match read {
         Ok(read) => Ok(read),
         Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
@@ -111,7 +134,7 @@ fn unless_damaged<T>(read: Result<Option<T>, TreeError>) -> Result<Option<T>, Ch
     }
 }
 
-fn argument<'v>(values: &[&'v Value]) -> Vec<ArgumentText<'v>> {
+pub(super) fn argument<'v>(values: &[&'v Value]) -> Vec<ArgumentText<'v>> {
     values.iter().map(|value| ArgumentText(value)).collect()
 }
 
@@ -150,7 +173,7 @@ impl Explain<'_> {
         end: u64,
         entries: &mut [Option<u64>],
     ) -> Result<(), CheckError> {
-        let (context, layout) = (self.context, self.target.tree.layout());
+        let (context, layout) = (self.context, self.tree.layout());
         let mut nodes = context.nodes();
         let mut last: Vec<u8> = Vec::new();
         let mut last_entity = 0;
@@ -170,7 +193,7 @@ impl Explain<'_> {
                 }
                 None if first_time && entity >= end => {
                     let node = nodes.get(entity as i64)?;
-                    context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(node.id), &[&node]);
+                    context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.words.entry(node.id), &[&node]);
                 }
                 None => {}
             }
@@ -179,7 +202,7 @@ impl Explain<'_> {
                 if same_values(*layout, &mut last, key) {
                     let node = nodes.get(entity as i64)?;
                     let values: Vec<_> = values.iter().flatten().map(TypedText).collect();
-                    let arguments: [&dyn Display; 3] = [&self.argument, &List(&values), &last_entity];
+                    let arguments: [&dyn Display; 3] = [&self.words.argument, &List(&values), &last_entity];
                     context.report.record(c::NODE_NOT_UNIQUE, &node, &arguments);
                 }
                 last.clear();
@@ -189,7 +212,7 @@ impl Explain<'_> {
             Ok(())
         };
         let mut read = || -> Result<Option<()>, TreeError> {
-            let mut cursor = self.target.tree.entries()?;
+            let mut cursor = self.tree.entries()?;
             while let Some((key, _)) = cursor.next()? {
                 if let Err(error) = visit(key) {
                     failure = Some(error);
@@ -207,7 +230,7 @@ impl Explain<'_> {
         let node = state.nodes.get(id)?;
         if !node.used {
             if entry.is_some() {
-                report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(id), &[&node]);
+                report.record(c::INDEX_NODE_NOT_IN_USE, &self.words.entry(id), &[&node]);
             }
             return Ok(());
         }
@@ -232,13 +255,13 @@ impl Explain<'_> {
         match (qualifies, entry) {
             (true, None) => {
                 let values = argument(&values);
-                report.record(c::NODE_NOT_INDEXED, &node, &[&self.argument, &List(&values)]);
+                report.record(c::NODE_NOT_INDEXED, &node, &[&self.words.argument, &List(&values)]);
             }
             (true, Some(entry)) if entry != hash(values.iter().copied()) => {
                 let values = argument(&values);
-                report.record(c::INDEX_WRONG_VALUES, &self.entry(id), &[&node, &List(&values)]);
+                report.record(c::INDEX_WRONG_VALUES, &self.words.entry(id), &[&node, &List(&values)]);
             }
-            (false, Some(_)) => report.record(c::INDEX_SHOULD_NOT, &self.entry(id), &[&node]),
+            (false, Some(_)) => report.record(c::INDEX_SHOULD_NOT, &self.words.entry(id), &[&node]),
             _ => {}
         }
         Ok(())
@@ -281,65 +304,29 @@ impl Explain<'_> {
         let texts = argument(&values);
         let mut others = Vec::new();
         let found = if self.target.index.unique {
-            let all = self.entities_with(&values)?;
+            let all = entities_with(self.target, self.tree, &values)?;
             others.extend(all.iter().copied().filter(|&other| other != node.id as u64));
             all.contains(&(node.id as u64))
         } else {
-            unless_damaged(self.target.tree.get(&state.key, |_| ()))?.is_some()
+            unless_damaged(self.tree.get(&state.key, |_| ()))?.is_some()
         };
         if !found {
-            report.record(c::NODE_NOT_INDEXED, node, &[&self.argument, &List(&texts)]);
+            report.record(c::NODE_NOT_INDEXED, node, &[&self.words.argument, &List(&texts)]);
         }
         for other in others {
-            let arguments: [&dyn Display; 3] = [&self.argument, &List(&texts), &other];
+            let arguments: [&dyn Display; 3] = [&self.words.argument, &List(&texts), &other];
             report.record(c::NODE_NOT_UNIQUE, node, &arguments);
         }
         Ok(())
     }
 
-    /// All entities that the index has for these values.
-    fn entities_with(&self, values: &[&Value]) -> Result<Vec<u64>, CheckError> {
-        let (tree, mut key) = (self.target.tree, Vec::new());
-        if !self.target.key(0, values, &mut key) {
-            return Ok(Vec::new());
-        }
-        let read = || -> Result<Option<Vec<u64>>, TreeError> {
-            let mut found = Vec::new();
-            let mut wanted = key.clone();
-            let mut cursor = tree.range(Bound::Key(&key), Bound::End)?;
-            while let Some((entry, _)) = cursor.next()? {
-                if !same_values(*tree.layout(), &mut wanted, entry) {
-                    break;
-                }
-                found.extend(entry.first_chunk().map(|entity| u64::from_be_bytes(*entity)));
-            }
-            Ok(Some(found))
-        };
-        Ok(unless_damaged(read())?.unwrap_or_default())
-    }
-
     /// Looks whether the nodes of all entries are there and have a label of the index.
     fn sweep(&self) -> Result<(), CheckError> {
-        let context = self.context;
-        let mut nodes: RawReader<'_, RawNode> = context.nodes();
-        let (mut reader, mut labels) = (LabelReader::new(context), Labels::default());
-        let mut visit = |entity: u64| -> Result<(), CheckError> {
-            let node = nodes.get(entity as i64)?;
-            if entity >= context.high.nodes || !node.used {
-                context.report.record(c::INDEX_NODE_NOT_IN_USE, &self.entry(node.id), &[&node]);
-                return Ok(());
-            }
-            reader.read(&node, &mut labels, false)?;
-            for label in self.target.rule.schema.entity_tokens.iter().copied().map(i64::from) {
-                if !labels.sorted.contains(&label) {
-                    context.report.record(c::INDEX_UNEXPECTED_LABEL, &self.entry(node.id), &[&node, &label]);
-                }
-            }
-            Ok(())
-        };
+        let mut sweep = Sweep::new(self.context, self.target, &self.words);
+        let mut visit = |entity| sweep.entry(entity);
         let mut failure = None;
         let mut read = || -> Result<Option<()>, TreeError> {
-            let mut cursor = self.target.tree.entries()?;
+            let mut cursor = self.tree.entries()?;
             while let Some((key, _)) = cursor.next()? {
                 let Some(entity) = key.first_chunk().map(|entity| u64::from_be_bytes(*entity)) else {
                     continue;
@@ -356,17 +343,86 @@ impl Explain<'_> {
     }
 }
 
-/// What comparing nodes needs.
-struct Comparing<'a> {
+/// All entities that a tree has for these values.
+pub(super) fn entities_with(
+    target: &Target<'_>,
+    tree: &Tree<ValueLayout>,
+    values: &[&Value],
+) -> Result<Vec<u64>, CheckError> {
+    let mut key = Vec::new();
+    if !target.key(0, values, &mut key) {
+        return Ok(Vec::new());
+    }
+    let read = || -> Result<Option<Vec<u64>>, TreeError> {
+        let mut found = Vec::new();
+        let mut wanted = key.clone();
+        let mut cursor = tree.range(Bound::Key(&key), Bound::End)?;
+        while let Some((entry, _)) = cursor.next()? {
+            if !same_values(*tree.layout(), &mut wanted, entry) {
+                break;
+            }
+            found.extend(entry.first_chunk().map(|entity| u64::from_be_bytes(*entity)));
+        }
+        Ok(Some(found))
+    };
+    Ok(unless_damaged(read())?.unwrap_or_default())
+}
+
+/// Looks at the nodes of entries: whether they are there and have a label of the index.
+pub(super) struct Sweep<'a> {
+    context: &'a Context<'a>,
+    words: &'a Words,
     nodes: RawReader<'a, RawNode>,
-    labels: LabelReader<'a>,
+    reader: LabelReader<'a>,
     found: Labels,
-    walk: PropertyWalk<'a>,
-    key: Vec<u8>,
+    /// Labels of the index, ascending.
+    wanted: Vec<i64>,
+}
+
+impl<'a> Sweep<'a> {
+    pub fn new(context: &'a Context<'a>, target: &Target<'_>, words: &'a Words) -> Self {
+        let mut wanted: Vec<_> = target.rule.schema.entity_tokens.iter().copied().map(i64::from).collect();
+        wanted.sort_unstable();
+        Self {
+            context,
+            words,
+            nodes: context.nodes(),
+            reader: LabelReader::new(context),
+            found: Labels::default(),
+            wanted,
+        }
+    }
+
+    /// Reports what is wrong with the node of an entry.
+    pub fn entry(&mut self, entity: u64) -> Result<(), CheckError> {
+        let report = self.context.report;
+        let node = self.nodes.get(entity as i64)?;
+        if entity >= self.context.high.nodes || !node.used {
+            report.record(c::INDEX_NODE_NOT_IN_USE, &self.words.entry(node.id), &[&node]);
+            return Ok(());
+        }
+        self.reader.read(&node, &mut self.found, false)?;
+        if self.wanted.iter().any(|label| self.found.sorted.contains(label)) {
+            return Ok(());
+        }
+        for label in &self.wanted {
+            report.record(c::INDEX_UNEXPECTED_LABEL, &self.words.entry(node.id), &[&node, label]);
+        }
+        Ok(())
+    }
+}
+
+/// What comparing nodes needs.
+pub(super) struct Comparing<'a> {
+    pub nodes: RawReader<'a, RawNode>,
+    pub labels: LabelReader<'a>,
+    pub found: Labels,
+    pub walk: PropertyWalk<'a>,
+    pub key: Vec<u8>,
 }
 
 impl<'a> Comparing<'a> {
-    fn new(context: &'a Context<'a>) -> Self {
+    pub fn new(context: &'a Context<'a>) -> Self {
         Self {
             nodes: context.nodes(),
             labels: LabelReader::new(context),

@@ -16,32 +16,59 @@ use super::labels::{LabelReader, Labels};
 use super::node_table::{NodeTable, UNNUMBERED};
 use super::raw::{NONE, RawNode, RawProperty, RawReader, RawRelationship};
 use super::scan::{in_threads, scan};
+use super::texts::{self, Kind, Texts, Words};
 use crate::gbptree::{Layout, Tree, TreeError};
-use crate::index::lucene::is_text;
+use crate::index::lucene::{LuceneError, is_text};
 use crate::index::value::{SpatialSettings, ValueLayout, encode_key};
+use crate::io::disk::Disk;
 use crate::store::error::StoreError;
 use crate::store::schema::{EntityType, IndexRule, RuleKind, SchemaRule};
 use crate::store::value::Value;
 
-/// A tree of values that can be compared with the store.
+/// An index whose contents can be compared with the store.
 #[derive(Debug)]
 pub(super) struct Target<'a> {
     pub rule: &'a SchemaRule,
     pub index: &'a IndexRule,
-    pub tree: &'a Tree<ValueLayout>,
+    /// Values, or those that are no texts; `None`: Lucene has all.
+    pub tree: Option<&'a Tree<ValueLayout>>,
+    /// How texts are kept, if Lucene has them.
+    pub kind: Option<Kind>,
+    /// What Lucene has; `None`: it can't be read.
+    pub texts: Option<Texts<'a>>,
+    /// Keys that may have words, where a document with words of others is not the one that is looked up.
+    words: Option<Words>,
     spatial: SpatialSettings,
-    /// Texts are not in the tree but in Lucene.
-    texts_elsewhere: bool,
 }
 
 impl<'a> Target<'a> {
-    /// `None`: the index has no tree.
-    pub fn of(index: &'a PropertyIndex) -> Option<Self> {
-        let PropertyIndex { rule, tree: Some(tree), lucene, .. } = index else { return None };
-        let RuleKind::Index(index) = &rule.kind else { return None };
-        let spatial = SpatialSettings::of(index).unwrap_or_default();
-        let texts_elsewhere = lucene.is_some() && rule.schema.property_keys.len() == 1;
-        Some(Self { rule, index, tree, spatial, texts_elsewhere })
+    /// `None`: neither part of the index can be read. `large`: the entities of the index are compared as a whole.
+    pub fn of(
+        context: &'a Context<'_>,
+        disk: &'a dyn Disk,
+        index: &'a PropertyIndex,
+        large: bool,
+    ) -> Option<Self> {
+        let RuleKind::Index(rule) = &index.rule.kind else { return None };
+        let tree = index.tree.as_ref();
+        let texts = Texts::of(context, disk, index);
+        let schema = &index.rule.schema;
+        let words = (Kind::of(index) == Some(Kind::FullText) && !large).then(|| {
+            let high = match schema.entity {
+                EntityType::Node => context.high.nodes,
+                EntityType::Relationship => context.high.relationships,
+            };
+            Words::new(high, schema.property_keys.len())
+        });
+        (tree.is_some() || texts.is_some()).then(|| Self {
+            rule: &index.rule,
+            index: rule,
+            tree,
+            kind: Kind::of(index),
+            texts,
+            words,
+            spatial: SpatialSettings::of(rule).unwrap_or_default(),
+        })
     }
 
     /// Whether entities with these labels or this type are in the index.
@@ -54,21 +81,44 @@ impl<'a> Target<'a> {
         self.rule.schema.property_keys.iter().map(|key| key.0)
     }
 
-    /// The values of an entity that the index must have; `None`: it must have none.
+    /// The values of an entity that the index must have; `false`: it must have none of the entity.
     pub fn values<'v>(&self, found: &'v [(u32, Value)], values: &mut Vec<&'v Value>) -> bool {
         values.clear();
         for key in self.property_keys() {
-            let Some((_, value)) = found.iter().find(|(other, _)| *other == key) else { return false };
-            values.push(value);
+            match found.iter().find(|(other, _)| *other == key) {
+                Some((_, value)) => values.push(value),
+                None if self.kind == Some(Kind::FullText) => {}
+                None => return false,
+            }
         }
-        !(self.texts_elsewhere && values.iter().any(|value| is_text(value)))
+        match self.kind {
+            Some(Kind::FullText) => values.iter().any(|value| is_text(value)),
+            Some(Kind::Text) => self.tree.is_some() || values.iter().any(|value| is_text(value)),
+            None => true,
+        }
     }
 
-    /// Makes the key of an entity with these values; `false`: such an index does not have them.
+    /// Whether Lucene has these values.
+    pub fn is_in_lucene(&self, values: &[&Value]) -> bool {
+        self.kind.is_some() && values.iter().any(|value| is_text(value))
+    }
+
+    fn claim_words(&self, entity: u64, found: &[(u32, Value)]) {
+        let Some(words) = &self.words else { return };
+        for (place, key) in self.property_keys().enumerate() {
+            let value = found.iter().find(|(other, _)| *other == key);
+            if value.is_some_and(|(_, value)| is_text(value)) {
+                words.set(entity, place);
+            }
+        }
+    }
+
+    /// Makes the key that the tree has of an entity with these values; `false`: it has none.
     pub fn key(&self, entity: u64, values: &[&Value], key: &mut Vec<u8>) -> bool {
+        let Some(tree) = self.tree.filter(|_| !self.is_in_lucene(values)) else { return false };
         // What is too long for a key can't be in the index; then the sums differ.
         let values = values.iter().copied();
-        encode_key(self.tree.layout().keys(), entity, values, &self.spatial, key).unwrap_or_default()
+        encode_key(tree.layout().keys(), entity, values, &self.spatial, key).unwrap_or_default()
     }
 }
 
@@ -116,9 +166,34 @@ impl<'a> ValueReader<'a> {
     }
 }
 
-/// Claims of one thread, a sum per index.
+/// The sums of an index: of what its tree has, and of what Lucene has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    tree: u128,
+    texts: u128,
+}
+
+impl Sums {
+    fn add(&mut self, other: Self) {
+        self.tree = self.tree.wrapping_add(other.tree);
+        self.texts = self.texts.wrapping_add(other.texts);
+    }
+}
+
+/// How an index and the store compare.
+#[derive(Debug, Default)]
+pub(super) struct Compared {
+    /// Whether they are equal, as far as the index can be read.
+    pub equal: bool,
+    /// What is wrong with the files of Lucene.
+    pub damage: Option<LuceneError>,
+    /// Whether what Lucene has could not be read.
+    pub unreadable: bool,
+}
+
+/// Claims of one thread, sums per index.
 struct Pass<'a> {
-    sums: Vec<u128>,
+    sums: Vec<Sums>,
     reader: ValueReader<'a>,
     key: Vec<u8>,
     labels: LabelReader<'a>,
@@ -129,7 +204,7 @@ struct Pass<'a> {
 impl<'a> Pass<'a> {
     fn new(context: &'a Context<'a>, targets: usize) -> Self {
         Self {
-            sums: vec![0; targets],
+            sums: vec![Sums::default(); targets],
             reader: ValueReader::new(context),
             key: Vec::new(),
             labels: LabelReader::new(context),
@@ -155,11 +230,15 @@ impl<'a> Pass<'a> {
             let (Some(target), Some(sum)) = (targets.get(at), self.sums.get_mut(at)) else { continue };
             if !sound {
                 // Something that no entry takes away: the index is looked at once more.
-                *sum = sum.wrapping_add(mixer.bytes(&entity.to_be_bytes()));
-            } else if target.values(&self.reader.found, &mut values)
-                && target.key(entity, &values, &mut self.key)
-            {
-                *sum = sum.wrapping_add(mixer.bytes(&self.key));
+                let hash = mixer.bytes(&entity.to_be_bytes());
+                sum.add(Sums { tree: hash, texts: hash });
+            } else if target.values(&self.reader.found, &mut values) {
+                let texts = target.kind.and_then(|kind| texts::claim(mixer, kind, entity, &values));
+                sum.texts = sum.texts.wrapping_add(texts.unwrap_or_default());
+                target.claim_words(entity, &self.reader.found);
+                if target.key(entity, &values, &mut self.key) {
+                    sum.tree = sum.tree.wrapping_add(mixer.bytes(&self.key));
+                }
             }
         }
         Ok(())
@@ -188,18 +267,18 @@ impl Wanted {
     }
 }
 
-/// Compares all indexes with the store; whether each has just the values of the store, each once where it must be.
+/// Compares all indexes with the store: whether each has just the values of the store, each once where it must be.
 pub(super) fn verify(
     context: &Context<'_>,
     targets: &[Target<'_>],
     table: &NodeTable,
     sets: &[Box<[i64]>],
     mixer: Mixer,
-) -> Result<Vec<bool>, CheckError> {
-    let mut sums = vec![0_u128; targets.len()];
-    let mut add = |parts: Vec<Vec<u128>>| {
+) -> Result<Vec<Compared>, CheckError> {
+    let mut sums = vec![Sums::default(); targets.len()];
+    let mut add = |parts: Vec<Vec<Sums>>| {
         for part in parts {
-            sums.iter_mut().zip(part).for_each(|(sum, part)| *sum = sum.wrapping_add(part));
+            sums.iter_mut().zip(part).for_each(|(sum, part)| sum.add(part));
         }
     };
     if targets.iter().any(|target| target.rule.schema.entity == EntityType::Node) {
@@ -208,17 +287,16 @@ pub(super) fn verify(
     if targets.iter().any(|target| target.rule.schema.entity == EntityType::Relationship) {
         add(claim_relationships(context, targets, mixer)?);
     }
-    let found: Vec<Mutex<(u128, bool)>> = targets.iter().map(|_| Mutex::new((0, false))).collect();
+    let found: Vec<Mutex<Compared>> = targets.iter().map(|_| Mutex::default()).collect();
     let next = AtomicUsize::new(0);
     in_threads(context.threads.min(targets.len()), |_| {
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             let (Some(target), Some(found)) = (targets.get(at), found.get(at)) else { return Ok(()) };
-            *found.lock() = read_entries(target, mixer)?;
+            *found.lock() = compare(target, sums.get(at).copied().unwrap_or_default(), mixer)?;
         }
     })?;
-    let found = found.into_iter().map(Mutex::into_inner);
-    Ok(sums.into_iter().zip(found).map(|(sum, (entries, sound))| sound && sum == entries).collect())
+    Ok(found.into_iter().map(Mutex::into_inner).collect())
 }
 
 fn claim_nodes(
@@ -227,7 +305,7 @@ fn claim_nodes(
     table: &NodeTable,
     sets: &[Box<[i64]>],
     mixer: Mixer,
-) -> Result<Vec<Vec<u128>>, CheckError> {
+) -> Result<Vec<Vec<Sums>>, CheckError> {
     let by_set: Vec<Wanted> =
         sets.iter().map(|labels| Wanted::of(targets, EntityType::Node, labels)).collect();
     let slots = context.stores.nodes.slots();
@@ -263,7 +341,7 @@ fn claim_relationships(
     context: &Context<'_>,
     targets: &[Target<'_>],
     mixer: Mixer,
-) -> Result<Vec<Vec<u128>>, CheckError> {
+) -> Result<Vec<Vec<Sums>>, CheckError> {
     let types = i64::try_from(context.types.high).unwrap_or(i64::MAX);
     let by_type: Vec<Wanted> =
         (0..types).map(|type_id| Wanted::of(targets, EntityType::Relationship, &[type_id])).collect();
@@ -290,16 +368,44 @@ fn claim_relationships(
     )
 }
 
-/// The sum of all entries of an index, and whether they can be read and no value is there twice that must not be.
-fn read_entries(target: &Target<'_>, mixer: Mixer) -> Result<(u128, bool), CheckError> {
+/// Compares what is in an index with what the store claims.
+fn compare(target: &Target<'_>, claimed: Sums, mixer: Mixer) -> Result<Compared, CheckError> {
+    let mut compared = Compared { equal: true, ..Compared::default() };
+    if let Some(tree) = target.tree {
+        let (sum, sound) = read_entries(target, tree, mixer)?;
+        compared.equal = sound && sum == claimed.tree;
+    }
+    if let Some(texts) = &target.texts {
+        match texts.compare(claimed.texts, target.words.as_ref(), mixer) {
+            Ok(comparison) => {
+                compared.equal &= comparison.equal;
+                compared.damage = comparison.damage;
+            }
+            Err(CheckError::Lucene(LuceneError::Disk(error))) => return Err(error.into()),
+            Err(CheckError::Lucene(error)) => {
+                compared.damage = Some(error);
+                compared.unreadable = true;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(compared)
+}
+
+/// The sum of all entries of a tree, and whether they can be read and no value is there twice that must not be.
+fn read_entries(
+    target: &Target<'_>,
+    tree: &Tree<ValueLayout>,
+    mixer: Mixer,
+) -> Result<(u128, bool), CheckError> {
     let (mut sum, mut sound) = (0_u128, true);
     let mut last = Vec::new();
     let mut read = || -> Result<(), TreeError> {
-        let mut entries = target.tree.entries()?;
+        let mut entries = tree.entries()?;
         while let Some((key, _)) = entries.next()? {
             sum = sum.wrapping_add(mixer.bytes(key));
             if target.index.unique {
-                sound &= !same_values(*target.tree.layout(), &mut last, key);
+                sound &= !same_values(*tree.layout(), &mut last, key);
                 last.clear();
                 last.extend_from_slice(key);
             }

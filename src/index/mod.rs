@@ -7,7 +7,7 @@
 //! | [`statistics`] | samples of value indexes |
 //! | [`token`] | nodes by label, relationships by type |
 //! | [`value`] | values of properties: keys of the native indexes |
-//! | [`lucene`] | indexes that are Lucene's: whether they are complete |
+//! | [`lucene`] | indexes that are Lucene's: whether they are complete, and what is in them |
 //! | [`files`] | where all of them are, and their removal |
 //! | [`recount`], [`token_scan`] | counts, degrees and lookup indexes from the record stores |
 //! | [`replacement`] | a tree built beside the file that it replaces |

@@ -5,4 +5,5 @@ pub mod corpus;
 mod damage;
 mod healthy;
 mod high_limit;
+mod lucene;
 pub mod store;

@@ -69,13 +69,13 @@ pub(super) fn read(disk: &dyn Disk, path: &Path) -> Result<Vec<SegmentCommit>, L
     for _ in 0..count {
         let name = input.text("name of a segment")?;
         if name.is_empty() || !name.bytes().all(|byte| byte == b'_' || byte.is_ascii_alphanumeric()) {
-            return Err(input.wrong("name of a segment", name));
+            return Err(input.wrong("name of a segment", &name));
         }
         let mut id = [0; ID];
         input.exact("id of a segment", &mut id)?;
         let codec = input.text("codec")?;
         if codec != CODEC {
-            return Err(LuceneError::unknown(path, "codec", codec));
+            return Err(LuceneError::unknown(path, "codec", &codec));
         }
         let generation = input.i64("generation of the deletions")?;
         let deleted = input.i32("deleted documents")?;

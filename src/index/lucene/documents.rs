@@ -1,6 +1,6 @@
 //! The documents of an index: which entity each is for, and the terms of its fields.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::commit;
 use super::error::LuceneError;
@@ -11,7 +11,7 @@ use super::postings::Postings;
 use super::segment::Files;
 use super::state::{last_commit, partitions};
 use super::terms::{FieldTerms, Terms};
-use crate::io::disk::{Disk, SharedDisk};
+use crate::io::disk::Disk;
 
 /// Bytes of files that a document takes at least. Whoever says less has damaged numbers; identical ones compress well.
 const LEAST_BYTES: u64 = 256;
@@ -32,11 +32,15 @@ pub struct Wanted<'a> {
 pub enum Found<'a> {
     /// A document for an entity.
     Document {
-        /// Its id.
+        /// Its number in the segment.
+        document: u32,
+        /// The id of the entity.
         entity: i64,
     },
     /// A term of a document for an entity.
     Term {
+        /// The number of the document in the segment.
+        document: u32,
         /// The id of the entity.
         entity: i64,
         /// The place of the field in [`Wanted::values`].
@@ -55,14 +59,13 @@ pub struct LuceneIndex {
 /// A segment.
 #[derive(Debug)]
 pub struct Segment {
-    disk: SharedDisk,
     files: Files,
-    deletions: Option<String>,
+    live: Option<LiveDocuments>,
 }
 
 impl LuceneIndex {
     /// Opens the index in a directory; an index without documents has no segments.
-    pub fn open(disk: &SharedDisk, directory: &Path) -> Result<Self, LuceneError> {
+    pub fn open(disk: &dyn Disk, directory: &Path) -> Result<Self, LuceneError> {
         let mut segments = Vec::new();
         for partition in partitions(directory)? {
             segments.extend(Self::open_partition(disk, &partition)?);
@@ -70,18 +73,25 @@ impl LuceneIndex {
         Ok(Self { segments })
     }
 
-    fn open_partition(disk: &SharedDisk, partition: &PathBuf) -> Result<Vec<Segment>, LuceneError> {
+    fn open_partition(disk: &dyn Disk, partition: &Path) -> Result<Vec<Segment>, LuceneError> {
         let path = last_commit(partition)?.ok_or_else(|| LuceneError::missing(partition, "commit"))?;
         let mut segments = Vec::new();
-        for commit in commit::read(&**disk, &path)? {
-            let files = Files::open(&**disk, partition, &commit)?;
-            if u64::from(files.documents) > files.length(&**disk)?.saturating_mul(LEAST_BYTES)
+        for commit in commit::read(disk, &path)? {
+            let files = Files::open(disk, partition, &commit)?;
+            if u64::from(files.documents) > files.length(disk)?.saturating_mul(LEAST_BYTES)
                 || commit.deleted > files.documents
             {
-                let part = files.beside(&**disk, ".si")?;
+                let part = files.beside(disk, ".si")?;
                 return Err(part.wrong("documents", 0, files.documents));
             }
-            segments.push(Segment { disk: SharedDisk::clone(disk), files, deletions: commit.deletions });
+            let live = commit
+                .deletions
+                .map(|generation| {
+                    let part = files.beside(disk, &format!("_{generation}.liv"))?;
+                    LiveDocuments::open(part, &files.id, &generation)
+                })
+                .transpose()?;
+            segments.push(Segment { files, live });
         }
         Ok(segments)
     }
@@ -99,19 +109,19 @@ impl LuceneIndex {
 
 impl Segment {
     /// Compares all of its files with their checksums.
-    pub fn verify(&self) -> Result<(), LuceneError> {
-        self.files.verify(&*self.disk)
+    pub fn verify(&self, disk: &dyn Disk) -> Result<(), LuceneError> {
+        self.files.verify(disk)
     }
 
     /// Visits all documents that are not deleted, and the terms that are wanted of them: for each `window` of documents,
     /// which take eight bytes of memory each, first the documents, then the terms, field by field.
     pub fn read<E: From<LuceneError>>(
         &self,
+        disk: &dyn Disk,
         wanted: Wanted<'_>,
         window: usize,
         mut visit: impl FnMut(Found<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let disk: &dyn Disk = &*self.disk;
         let (id, documents) = (&self.files.id, self.files.documents);
         let info = self.files.part(disk, ".fnm")?;
         let fields = fields::read(&info, id)?;
@@ -124,14 +134,6 @@ impl Segment {
         let meta = self.files.part(disk, &format!("_{suffix}.dvm"))?;
         let data = self.files.part(disk, &format!("_{suffix}.dvd"))?;
         let numbers = Numbers::find(&meta, data, id, &suffix, entity.number, documents)?;
-        let live = self
-            .deletions
-            .as_ref()
-            .map(|generation| {
-                let part = self.files.beside(disk, &format!("_{generation}.liv"))?;
-                LiveDocuments::open(part, id, generation)
-            })
-            .transpose()?;
         let mut values = Vec::new();
         for (at, name) in wanted.values.iter().enumerate() {
             values.extend(fields.iter().find(|field| field.name == *name).map(|field| (at, field)));
@@ -143,14 +145,16 @@ impl Segment {
             let count = (documents - first).min(u32::try_from(window).unwrap_or(u32::MAX));
             let place = |document: u32| document.checked_sub(first).map(|place| place as usize);
             numbers.read(first, count as usize, &mut entities)?;
-            if let Some(live) = &live {
+            if let Some(live) = &self.live {
                 live.read(first, count as usize, &mut words)?;
             }
             let is_live = |place: usize| {
-                live.is_none() || words.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
+                self.live.is_none() || words.get(place / 64).is_some_and(|word| word >> (place % 64) & 1 == 1)
             };
-            for (_, entity) in entities.iter().enumerate().filter(|(place, _)| is_live(*place)) {
-                visit(Found::Document { entity: *entity })?;
+            for ((document, place), entity) in (first..).zip(0..).zip(&entities) {
+                if is_live(place) {
+                    visit(Found::Document { document, entity: *entity })?;
+                }
             }
             for &(at, field) in values.iter().filter(|(_, field)| field.terms.is_some()) {
                 let suffix = field.suffix(
@@ -170,7 +174,7 @@ impl Segment {
                     lists.visit(state, |document| {
                         let found = place(document).filter(|place| is_live(*place));
                         match found.and_then(|place| entities.get(place)) {
-                            Some(entity) => visit(Found::Term { entity: *entity, field: at, term }),
+                            Some(entity) => visit(Found::Term { document, entity: *entity, field: at, term }),
                             None => Ok(()),
                         }
                     })?;

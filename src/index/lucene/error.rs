@@ -1,5 +1,6 @@
 //! What can go wrong with the files of a Lucene index.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 
 use crate::io::disk::DiskError;
@@ -64,12 +65,12 @@ pub enum LuceneError {
 
 impl LuceneError {
     /// A file of another version.
-    pub(super) fn unknown(path: &Path, what: &'static str, found: impl ToString) -> Self {
+    pub(super) fn unknown(path: &Path, what: &'static str, found: impl Display + Copy) -> Self {
         Self::Unknown { path: path.to_owned(), what, found: found.to_string() }
     }
 
     /// Something that is not there.
-    pub(super) fn missing(path: &Path, what: impl ToString) -> Self {
+    pub(super) fn missing(path: &Path, what: impl Display + Copy) -> Self {
         Self::Missing { path: path.to_owned(), what: what.to_string() }
     }
 }

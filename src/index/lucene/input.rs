@@ -7,6 +7,8 @@
 //! | `vlong` | 1 to 9, likewise; never negative |
 //! | text    | `vint` with the length in bytes, UTF-8 |
 
+use std::fmt::Display;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::io::disk::{Disk, DiskFile};
 const BUFFER: usize = 64 << 10;
 /// Bytes of a footer.
 const FOOTER: u64 = 16;
+/// Bytes of the checksum in it.
+const CHECKSUM: u64 = 8;
 /// What every file begins with.
 const MAGIC: i32 = 0x3fd7_6c17;
 /// What every footer begins with.
@@ -36,7 +40,11 @@ pub(super) struct Part {
 impl Part {
     /// A whole file.
     pub fn open(disk: &dyn Disk, path: &Path) -> Result<Self, LuceneError> {
-        let file: Arc<dyn DiskFile> = Arc::from(disk.open_to_read(path)?);
+        let file = disk.open_to_read(path).map_err(|error| match error.source.kind() {
+            ErrorKind::NotFound => LuceneError::missing(path, "such file"),
+            _ => error.into(),
+        })?;
+        let file: Arc<dyn DiskFile> = Arc::from(file);
         let length = file.len()?;
         Ok(Self { file, start: 0, length })
     }
@@ -75,7 +83,7 @@ impl Part {
     }
 
     /// A field that can't be; `offset` within this part.
-    pub fn wrong(&self, field: &'static str, offset: u64, found: impl ToString) -> LuceneError {
+    pub fn wrong(&self, field: &'static str, offset: u64, found: impl Display + Copy) -> LuceneError {
         LuceneError::Field {
             path: self.path().to_owned(),
             offset: self.start.saturating_add(offset),
@@ -84,14 +92,14 @@ impl Part {
         }
     }
 
-    /// Compares the checksum at the end with that of the bytes before it.
+    /// Reads the checksum at the end.
     ///
     /// | From the end | Size | Field |
     /// |-------------:|-----:|-------|
     /// |           16 |    4 | `c02893e8` |
     /// |           12 |    4 | algorithm: 0 |
     /// |            8 |    8 | CRC-32 of all before |
-    pub fn verify(&self) -> Result<(), LuceneError> {
+    fn footer(&self) -> Result<u64, LuceneError> {
         let end = self.length.checked_sub(FOOTER).ok_or_else(|| self.short("footer", 0))?;
         let mut footer = self.input();
         footer.seek(end);
@@ -103,11 +111,27 @@ impl Part {
         if algorithm != 0 {
             return Err(footer.wrong("algorithm of the checksum", algorithm));
         }
-        let expected = footer.i64("checksum")? as u64;
+        let checksum = footer.i64("checksum")?;
+        u32::try_from(checksum).map(u64::from).map_err(|_| footer.wrong("checksum", checksum))
+    }
+
+    /// Looks whether what every file begins and ends with is there.
+    pub fn check_ends(&self) -> Result<(), LuceneError> {
+        let mut input = self.input();
+        let magic = input.i32("start of the header")?;
+        if magic != MAGIC {
+            return Err(input.wrong("start of the header", magic));
+        }
+        self.footer().map(|_| ())
+    }
+
+    /// Compares the checksum at the end with that of the bytes before it.
+    pub fn verify(&self) -> Result<(), LuceneError> {
+        let expected = self.footer()?;
         let mut sum = flate2::Crc::new();
         let mut buffer = vec![0; BUFFER];
         let mut at = 0;
-        let covered = end + 8;
+        let covered = self.length - CHECKSUM;
         while at < covered {
             let count = usize::try_from(covered - at).unwrap_or(BUFFER).min(BUFFER);
             let chunk = buffer.get_mut(..count).unwrap_or_default();
@@ -170,7 +194,7 @@ impl Input<'_> {
     }
 
     /// A field just read that can't be.
-    pub fn wrong(&self, field: &'static str, found: impl ToString) -> LuceneError {
+    pub fn wrong(&self, field: &'static str, found: impl Display + Copy) -> LuceneError {
         self.part.wrong(field, self.position(), found)
     }
 
@@ -320,7 +344,7 @@ impl Input<'_> {
         }
         let name = self.text("name of the layout")?;
         if name != layout {
-            return Err(LuceneError::unknown(self.part.path(), "the layout", name));
+            return Err(LuceneError::unknown(self.part.path(), "the layout", &name));
         }
         let version = self.i32("version of the layout")?;
         if !versions.contains(&version) {
@@ -356,7 +380,7 @@ impl Input<'_> {
         let mut found = vec![0; self.u8("length of the suffix")?.into()];
         self.exact("suffix", &mut found)?;
         if found != suffix.as_bytes() {
-            return Err(self.wrong("suffix", String::from_utf8_lossy(&found)));
+            return Err(self.wrong("suffix", &String::from_utf8_lossy(&found)));
         }
         Ok(())
     }

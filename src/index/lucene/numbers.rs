@@ -187,7 +187,13 @@ impl Values {
         }
         self.count -= self.width + self.skip;
         self.skip = 0;
-        let mask = u128::from(u64::MAX >> (64 - self.width));
-        Ok((self.held >> self.count & mask) as u64)
+        let mask = u64::MAX >> (64 - self.width);
+        Ok(low(self.held >> self.count) & mask)
     }
+}
+
+/// The lowest 64 bits.
+#[expect(clippy::cast_possible_truncation, reason = "the others belong to values before")]
+fn low(held: u128) -> u64 {
+    held as u64
 }

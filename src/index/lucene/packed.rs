@@ -62,12 +62,11 @@ pub(super) fn decode(bits: u32, bytes: &[u8], numbers: &mut [u32; BLOCK]) {
             }
         }
     }
-    let per_word = 64 / lane;
-    let one = mask(64, lane);
-    for (at, number) in numbers.iter_mut().enumerate() {
-        let place = at / (2 * lane as usize);
-        let word = words.get(at % (2 * lane as usize)).copied().unwrap_or_default();
-        *number = (word >> (lane * (per_word - 1 - place as u32)) & one) as u32;
+    let words = words.get(..2 * lane as usize).unwrap_or(&words);
+    let shifts = (0..64 / lane).rev().map(|place| place * lane);
+    let lanes = shifts.flat_map(|shift| words.iter().map(move |word| word >> shift & (u64::MAX >> (64 - lane))));
+    for (number, lane) in numbers.iter_mut().zip(lanes) {
+        *number = u32::try_from(lane).unwrap_or_default();
     }
 }
 

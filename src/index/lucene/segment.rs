@@ -30,12 +30,40 @@ struct Compound {
 }
 
 impl Files {
-    /// Opens the files of a segment; all that are small are compared with their checksums.
+    /// Opens the files of a segment and looks at them as Lucene does: those that are small are compared with their
+    /// checksums, of the others first and last bytes are looked at.
     pub fn open(disk: &dyn Disk, partition: &Path, commit: &SegmentCommit) -> Result<Self, LuceneError> {
         let base = partition.join(&commit.name);
         let info = read_info(disk, &with(&base, ".si"), commit)?;
         let compound = info.compound.then(|| Compound::open(disk, &base, &commit.id)).transpose()?;
-        Ok(Self { base, id: commit.id, documents: info.documents, names: info.names, compound })
+        let files = Self { base, id: commit.id, documents: info.documents, names: info.names, compound };
+        files.check(disk)?;
+        Ok(files)
+    }
+
+    fn check(&self, disk: &dyn Disk) -> Result<(), LuceneError> {
+        let check = |name: &str, part: Part| match name.rsplit_once('.') {
+            Some((_, "fdm" | "fnm" | "dvm" | "nvm" | "tmd")) => part.verify(),
+            _ => part.check_ends(),
+        };
+        if let Some(compound) = &self.compound {
+            compound.data.check_ends()?;
+            for name in compound.parts.keys() {
+                check(name, self.part(disk, name)?)?;
+            }
+        }
+        for name in &self.names {
+            check(name, self.file(disk, name)?)?;
+        }
+        Ok(())
+    }
+
+    /// A file of the list.
+    fn file(&self, disk: &dyn Disk, name: &str) -> Result<Part, LuceneError> {
+        if name.contains('/') {
+            return Err(LuceneError::missing(&self.base, format_args!("file {name}")));
+        }
+        Part::open(disk, &self.base.with_file_name(name))
     }
 
     /// A file by what follows the name of the segment, `.fnm` or `_Lucene84_0.tim`.
@@ -56,10 +84,7 @@ impl Files {
     /// Compares all files with their checksums.
     pub fn verify(&self, disk: &dyn Disk) -> Result<(), LuceneError> {
         for name in &self.names {
-            if name.contains('/') {
-                return Err(LuceneError::missing(&self.base, format_args!("file {name}")));
-            }
-            Part::open(disk, &self.base.with_file_name(name))?.verify()?;
+            self.file(disk, name)?.verify()?;
         }
         Ok(())
     }
@@ -68,9 +93,7 @@ impl Files {
     pub fn length(&self, disk: &dyn Disk) -> Result<u64, LuceneError> {
         let mut length = 0;
         for name in &self.names {
-            if !name.contains('/') {
-                length += Part::open(disk, &self.base.with_file_name(name))?.length;
-            }
+            length += self.file(disk, name)?.length;
         }
         Ok(length)
     }

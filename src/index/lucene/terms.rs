@@ -252,7 +252,7 @@ impl<'a> Terms<'a> {
                 Entry::Term(state) => {
                     let ordered = self.last.as_ref().is_none_or(|last| *last < self.term);
                     if !ordered || self.term.len() > MOST || self.left == 0 {
-                        return Err(self.input.wrong("term", String::from_utf8_lossy(&self.term)));
+                        return Err(self.input.wrong("term", &String::from_utf8_lossy(&self.term)));
                     }
                     self.left -= 1;
                     let last = self.last.get_or_insert_default();
