@@ -87,10 +87,7 @@ impl Mark {
 
 impl Explain<'_> {
     /// Visits the entities of all entries.
-    fn entities(
-        &self,
-        mut visit: impl FnMut(u64) -> Result<(), CheckError>,
-    ) -> Result<(), CheckError> {
+    fn entities(&self, mut visit: impl FnMut(u64) -> Result<(), CheckError>) -> Result<(), CheckError> {
         if let Some(tree) = self.target.tree {
             let mut failure = None;
             let mut read = || -> Result<Option<()>, TreeError> {

@@ -110,7 +110,12 @@ impl<'a> Texts<'a> {
     }
 
     /// Compares all entries with what is claimed of them.
-    pub fn compare(&self, claimed: u128, words: Option<&Words>, mixer: Mixer) -> Result<Comparison, CheckError> {
+    pub fn compare(
+        &self,
+        claimed: u128,
+        words: Option<&Words>,
+        mixer: Mixer,
+    ) -> Result<Comparison, CheckError> {
         let mut damage = None;
         for segment in self.index.segments() {
             match segment.verify(self.disk) {

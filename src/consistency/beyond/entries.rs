@@ -134,7 +134,9 @@ impl Looking<'_> {
                 let has_key = target.key(entity as u64, &values, &mut self.wanted);
                 !(has_key && self.wanted == key)
             }
-            What::Text(text) => !values.iter().any(|value| with_bytes(value, |bytes| bytes == text).unwrap_or_default()),
+            What::Text(text) => {
+                !values.iter().any(|value| with_bytes(value, |bytes| bytes == text).unwrap_or_default())
+            }
             What::Document => false,
         })
     }

@@ -129,8 +129,12 @@ impl Segment {
         let Some(entity) = entity else {
             return Err(LuceneError::missing(info.path(), format_args!("field {}", wanted.entity)).into());
         };
-        let suffix =
-            entity.suffix(&info, "PerFieldDocValuesFormat.format", "PerFieldDocValuesFormat.suffix", "Lucene80")?;
+        let suffix = entity.suffix(
+            &info,
+            "PerFieldDocValuesFormat.format",
+            "PerFieldDocValuesFormat.suffix",
+            "Lucene80",
+        )?;
         let meta = self.files.part(disk, &format!("_{suffix}.dvm"))?;
         let data = self.files.part(disk, &format!("_{suffix}.dvd"))?;
         let numbers = Numbers::find(&meta, data, id, &suffix, entity.number, documents)?;

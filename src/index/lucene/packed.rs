@@ -64,7 +64,8 @@ pub(super) fn decode(bits: u32, bytes: &[u8], numbers: &mut [u32; BLOCK]) {
     }
     let words = words.get(..2 * lane as usize).unwrap_or(&words);
     let shifts = (0..64 / lane).rev().map(|place| place * lane);
-    let lanes = shifts.flat_map(|shift| words.iter().map(move |word| word >> shift & (u64::MAX >> (64 - lane))));
+    let lanes =
+        shifts.flat_map(|shift| words.iter().map(move |word| word >> shift & (u64::MAX >> (64 - lane))));
     for (number, lane) in numbers.iter_mut().zip(lanes) {
         *number = u32::try_from(lane).unwrap_or_default();
     }
@@ -77,7 +78,13 @@ mod tests {
 
     /// The description above, the other way and bit by bit.
     fn encode(bits: u32, numbers: &[u32; BLOCK]) -> Vec<u8> {
-        let lane = if bits <= 8 { 8 } else if bits <= 16 { 16 } else { 32 };
+        let lane = if bits <= 8 {
+            8
+        } else if bits <= 16 {
+            16
+        } else {
+            32
+        };
         let count = 2 * lane as usize;
         let mut written = vec![0_u64; 2 * bits as usize];
         for group in 0..64 / lane {

@@ -245,7 +245,9 @@ impl<'a> Terms<'a> {
             let (field, documents) = (self.field, self.documents);
             let Some(entry) = block.entry(field.options, documents, &mut self.term) else {
                 let offset = block.offset;
-                return Err(self.input.wrong("block of terms", format_args!("damaged (it begins at {offset})")));
+                return Err(self
+                    .input
+                    .wrong("block of terms", format_args!("damaged (it begins at {offset})")));
             };
             match entry {
                 Entry::Block(offset) => self.read_block(offset, self.term.len())?,
@@ -282,7 +284,8 @@ impl<'a> Terms<'a> {
         if code & 1 == 1 {
             let byte = input.u8("lengths")?;
             // An entry has one to ten of them.
-            if length > u64::from(entries) * 10 || u64::from(entries) > block.suffixes.bytes.len() as u64 + 1 {
+            if length > u64::from(entries) * 10 || u64::from(entries) > block.suffixes.bytes.len() as u64 + 1
+            {
                 return Err(input.wrong("bytes of lengths", length));
             }
             block.lengths.bytes.resize(usize::try_from(length).unwrap_or_default(), byte);
