@@ -125,16 +125,9 @@ impl Segment {
         let (id, documents) = (&self.files.id, self.files.documents);
         let info = self.files.part(disk, ".fnm")?;
         let fields = fields::read(&info, id)?;
-        let entity = fields.iter().find(|field| field.name == wanted.entity && field.numbers);
-        let Some(entity) = entity else {
-            return Err(LuceneError::missing(info.path(), format_args!("field {}", wanted.entity)).into());
-        };
-        let suffix = entity.suffix(
-            &info,
-            "PerFieldDocValuesFormat.format",
-            "PerFieldDocValuesFormat.suffix",
-            "Lucene80",
-        )?;
+        let missing = || LuceneError::missing(info.path(), format_args!("field {}", wanted.entity));
+        let entity = fields.iter().find(|field| field.name == wanted.entity).ok_or_else(missing)?;
+        let suffix = entity.numbers_suffix(&info)?.ok_or_else(missing)?;
         let meta = self.files.part(disk, &format!("_{suffix}.dvm"))?;
         let data = self.files.part(disk, &format!("_{suffix}.dvd"))?;
         let numbers = Numbers::find(&meta, data, id, &suffix, entity.number, documents)?;
@@ -160,13 +153,8 @@ impl Segment {
                     visit(Found::Document { document, entity: *entity })?;
                 }
             }
-            for &(at, field) in values.iter().filter(|(_, field)| field.terms.is_some()) {
-                let suffix = field.suffix(
-                    &info,
-                    "PerFieldPostingsFormat.format",
-                    "PerFieldPostingsFormat.suffix",
-                    "Lucene84",
-                )?;
+            for &(at, field) in &values {
+                let Some(suffix) = field.terms_suffix(&info)? else { continue };
                 let part = |extension| self.files.part(disk, &format!("_{suffix}.{extension}"));
                 let Some(terms) = FieldTerms::find(&part("tmd")?, id, &suffix, &fields, field.number)? else {
                     continue;

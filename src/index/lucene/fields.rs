@@ -11,7 +11,7 @@ pub(super) struct Field {
     /// How its terms are indexed; `None`: they are not.
     pub terms: Option<Indexed>,
     /// Whether it has a number for each document.
-    pub numbers: bool,
+    numbers: bool,
     attributes: Vec<(String, String)>,
 }
 
@@ -28,20 +28,30 @@ impl Field {
         self.attributes.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The suffix of the files of a kind: `<format>_<number>`.
-    pub fn suffix(
+    /// The suffix of the files with the numbers of a field: `<format>_<number>`; `None`: it has none in this segment.
+    pub fn numbers_suffix(&self, part: &Part) -> Result<Option<String>, LuceneError> {
+        let attributes = ["PerFieldDocValuesFormat.format", "PerFieldDocValuesFormat.suffix"];
+        if self.numbers { self.suffix(part, attributes, "Lucene80") } else { Ok(None) }
+    }
+
+    /// The same of the files with its terms. A field whose texts have no words has none.
+    pub fn terms_suffix(&self, part: &Part) -> Result<Option<String>, LuceneError> {
+        let attributes = ["PerFieldPostingsFormat.format", "PerFieldPostingsFormat.suffix"];
+        if self.terms.is_some() { self.suffix(part, attributes, "Lucene84") } else { Ok(None) }
+    }
+
+    fn suffix(
         &self,
         part: &Part,
-        format: &str,
-        suffix: &str,
+        [format, number]: [&str; 2],
         wanted: &'static str,
-    ) -> Result<String, LuceneError> {
-        let found = self.attribute(format).unwrap_or_default();
+    ) -> Result<Option<String>, LuceneError> {
+        let Some(found) = self.attribute(format) else { return Ok(None) };
         if found != wanted {
             return Err(LuceneError::unknown(part.path(), "format", found));
         }
-        let number = self.attribute(suffix).unwrap_or_default();
-        Ok(format!("{found}_{number}"))
+        let number = self.attribute(number).unwrap_or_default();
+        Ok(Some(format!("{found}_{number}")))
     }
 }
 
