@@ -16,6 +16,7 @@ use super::raw::{RawNode, RawReader, RawRelationship};
 use super::rules::{Names, describe};
 use super::scan::scan;
 use super::text::List;
+use super::texts;
 use super::value_index::{Target, same_values};
 use super::value_text::{ArgumentText, TypedText};
 use crate::gbptree::{Bound, Tree, TreeError};
@@ -377,6 +378,8 @@ pub(super) struct Sweep<'a> {
     found: Labels,
     /// Labels of the index, ascending.
     wanted: Vec<i64>,
+    /// Whether only labels are reported that are greater than all of the node's, as Neo4j does with full-text indexes.
+    only_greater: bool,
 }
 
 impl<'a> Sweep<'a> {
@@ -390,6 +393,7 @@ impl<'a> Sweep<'a> {
             reader: LabelReader::new(context),
             found: Labels::default(),
             wanted,
+            only_greater: target.kind == Some(texts::Kind::FullText),
         }
     }
 
@@ -405,7 +409,8 @@ impl<'a> Sweep<'a> {
         if self.wanted.iter().any(|label| self.found.sorted.contains(label)) {
             return Ok(());
         }
-        for label in &self.wanted {
+        let greatest = self.found.sorted.last().filter(|_| self.only_greater);
+        for label in self.wanted.iter().filter(|label| greatest.is_none_or(|greatest| *label > greatest)) {
             report.record(c::INDEX_UNEXPECTED_LABEL, &self.words.entry(node.id), &[&node, label]);
         }
         Ok(())
