@@ -99,9 +99,10 @@ fn a_copy_that_was_cut_off_costs_what_was_on_its_way() {
         for path in complete.iter().chain(sealed.iter().map(|file| &file.path)) {
             assert!(!again.contains_key(path), "{path}: {told}");
         }
-        // Each other file once, and no more.
+        // Each other file once. The server may have read a little more for connections whose end it had not noticed.
         let others: u64 = again.keys().map(|path| size(path)).sum();
-        assert_eq!(again.values().sum::<u64>(), others, "{told}");
+        let read: u64 = again.values().sum();
+        assert!((others..others + BESIDES).contains(&read), "{told}");
         assert_eq!(again.len() + complete.len(), RecordStore::ALL.len(), "{told}");
         let besides = network.bytes() - others;
         assert!(besides < BESIDES + transactions, "{besides}: {told}");
