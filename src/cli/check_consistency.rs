@@ -37,8 +37,7 @@ pub(super) fn definition() -> Command {
              with a database which is currently in use, nor before the database was recovered.\n\
              \n\
              Everything is read, nothing is changed. What is wrong goes to standard output and into a report, the file \
-             inconsistencies-<time>.report. The contents of full-text and text indexes, and of the parts of other \
-             indexes that Lucene keeps, are not compared with the store yet; such indexes are named.\n\
+             inconsistencies-<time>.report. An index whose files can't be read is named, with the reason.\n\
              \n\
              The exit code is 0 if the database is consistent, and 1 if it is not or could not be checked.",
         )

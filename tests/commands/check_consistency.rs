@@ -81,11 +81,8 @@ fn a_sound_database_passes_without_a_word_and_nothing_but_its_lock_is_written() 
     let before = files();
     for words in ["--database=NEO4J", "--backup=backups/neo4j", "--backup=backups/system"] {
         let outcome = tool.run(["check-consistency", words]);
-        assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""), "{words}: {outcome}");
-        for line in outcome.stdout.lines() {
-            assert!(line.contains(NOT_COMPARED), "{words}: {line}");
-        }
-        assert_eq!(outcome.stdout.is_empty(), words.contains("system"), "{words}");
+        let said = (outcome.code, outcome.stdout.as_str(), outcome.stderr.as_str());
+        assert_eq!(said, (Some(0), "", ""), "{words}");
     }
     assert!(files() == before);
     assert_eq!(fs::read_dir(tool.home()).unwrap().count(), 3, "conf, data, backups, and no report");
