@@ -68,6 +68,11 @@ pub struct Seal {
     checkpoint: i64,
     /// Names of the files to ask for.
     pub names: Vec<String>,
+    /// How far the server had got before the first of them was asked for, if it could be asked.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    reached: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    witness: Option<Witness>,
     /// Files that came unasked.
     #[serde(rename = "file", default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<Content>,
@@ -91,13 +96,33 @@ pub struct ReplayableFile {
     pub name: String,
     /// The last checkpoint that the server told with it.
     checkpointed: i64,
-    /// A transaction that no change in the file can be beyond.
-    reached: i64,
-    /// Tells whether that is still the same transaction; there is none for the first one of a store.
+    /// A transaction that no change in the file can be beyond, if the server could be asked for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub witness: Option<Witness>,
+    reached: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    witness: Option<Witness>,
     /// What is in it.
     pub content: Content,
+}
+
+/// How far a server has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The last transaction.
+    pub last: TransactionId,
+    /// Tells whether that is still the same transaction; there is none for the first one of a store, which no server
+    /// sends.
+    pub witness: Option<Witness>,
+}
+
+impl Reached {
+    fn parts(this: Option<Self>) -> (Option<i64>, Option<Witness>) {
+        (this.map(|reached| reached.last.0), this.and_then(|reached| reached.witness))
+    }
+
+    fn of_parts(reached: Option<i64>, witness: Option<Witness>) -> Option<Self> {
+        reached.map(|last| Self { last: TransactionId(last), witness })
+    }
 }
 
 /// A copy that lacks nothing any more.
@@ -158,33 +183,52 @@ impl CopyState {
         Ok(state)
     }
 
+    /// Writes the state of a copy that has nothing yet, and leaves it to later ones to be forced: after a power cut
+    /// nobody misses it. The directory `tools` must be there.
+    pub fn begin(&self, disk: &dyn Disk, work: &Path) -> Result<(), DiskError> {
+        disk.create(&work.join(COPY_STATE_FILE), 0o666)?.write_at(0, self.encode().as_bytes())
+    }
+
     /// Writes the state, forces it and puts it in its place. The directory `tools` must be there.
     pub fn write(&self, disk: &dyn Disk, work: &Path) -> Result<(), DiskError> {
         let new = work.join(NEW_COPY_STATE_FILE);
-        // Nothing in these types has no form in TOML.
-        let mut text = toml::to_string(self).unwrap_or_default();
-        text.push_str(&checksum_line(&text));
         let file = disk.create(&new, 0o666)?;
-        file.write_at(0, text.as_bytes())?;
+        file.write_at(0, self.encode().as_bytes())?;
         file.sync()?;
         disk.rename(&new, &work.join(COPY_STATE_FILE))?;
         disk.sync_dir(&work.join(layout::TOOLS))
     }
 
-    /// The copy is finished: deletes its state.
+    fn encode(&self) -> String {
+        // Nothing in these types has no form in TOML.
+        let mut text = toml::to_string(self).unwrap_or_default();
+        text.push_str(&checksum_line(&text));
+        text
+    }
+
+    /// The copy is finished: deletes its state. The caller forces that.
     pub fn remove(disk: &dyn Disk, work: &Path) -> Result<(), DiskError> {
         let path = work.join(COPY_STATE_FILE);
-        if path.exists() {
-            disk.remove_file(&path)?;
-        }
-        disk.sync_dir(&work.join(layout::TOOLS))
+        if path.exists() { disk.remove_file(&path) } else { Ok(()) }
     }
 }
 
 impl Seal {
     /// After the answer to a preparation.
     pub fn new(checkpoint: TransactionId, names: Vec<String>, files: Vec<Content>) -> Self {
-        Self { checkpoint: checkpoint.0, names, files }
+        Self { checkpoint: checkpoint.0, names, reached: None, witness: None, files }
+    }
+
+    /// Adds how far the server had got before the first file was asked for.
+    #[must_use]
+    pub fn reached_before(mut self, reached: Option<Reached>) -> Self {
+        (self.reached, self.witness) = Reached::parts(reached);
+        self
+    }
+
+    /// How far the server had got before the first file was asked for.
+    pub fn reached(&self) -> Option<Reached> {
+        Reached::of_parts(self.reached, self.witness)
     }
 
     /// The checkpointed transaction.
@@ -194,15 +238,15 @@ impl Seal {
 }
 
 impl ReplayableFile {
-    /// A file that is complete. `checkpointed`: told with it; `reached` and `witness`: asked for afterwards.
+    /// A file that is complete. `checkpointed`: told with it; `reached`: asked for afterwards.
     pub fn new(
         name: String,
         content: Content,
         checkpointed: TransactionId,
-        reached: TransactionId,
-        witness: Option<Witness>,
+        reached: Option<Reached>,
     ) -> Self {
-        Self { name, content, checkpointed: checkpointed.0, reached: reached.0, witness }
+        let (reached, witness) = Reached::parts(reached);
+        Self { name, content, checkpointed: checkpointed.0, reached, witness }
     }
 
     /// The last checkpoint that the server told with it.
@@ -210,9 +254,9 @@ impl ReplayableFile {
         TransactionId(self.checkpointed)
     }
 
-    /// A transaction that no change in the file can be beyond.
-    pub fn reached(&self) -> TransactionId {
-        TransactionId(self.reached)
+    /// How far the server had got after it; `None`: it could not be asked any more.
+    pub fn reached(&self) -> Option<Reached> {
+        Reached::of_parts(self.reached, self.witness)
     }
 }
 
@@ -276,7 +320,10 @@ mod tests {
         read(&state);
         assert!(state.is_resumable());
         let (nine, name) = (TransactionId(9), "na\"me".to_owned());
-        state.files.push(ReplayableFile::new(name, content("na\"me"), nine, nine.next(), None));
+        let reached = Reached { last: nine.next(), witness: None };
+        for reached in [Some(reached), None] {
+            state.files.push(ReplayableFile::new(name.clone(), content("na\"me"), nine, reached));
+        }
         state.received = Some(Received::new(nine, Some(nine)));
         read(&state);
         CopyState::remove(&OsDisk, dir.path()).unwrap();

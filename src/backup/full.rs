@@ -1,22 +1,24 @@
 //! A full copy: the files that no log replay can rebuild, the store files, the transactions that make them agree, and
 //! the checkpoint record that says where their replay begins.
 //!
-//! The checkpoint record is written when everything else is on the medium. Specification: protocol 7.2, 7.3, 7.8.
+//! All of it is forced at the same time: what tells whether a copy is complete is its state, which follows when
+//! everything else is on the medium. Specification: protocol 7.2, 7.3, 7.8.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::BackupError;
-use super::copy_state::{CopyState, Received, Seal};
+use super::copy_state::{CopyState, Reached, Received, Seal};
 use super::inbox::{FileReceiver, Inbox};
 use super::progress::{Event, Progress, Took};
 use super::pull::{self, Log, Patience, Range};
-use super::recorder::Recorder;
+use super::recorder::{Asker, Recorder};
 use super::source::Source;
 use super::store_files::{self, Retries};
 use crate::catchup::{Client, FileSink, Prepared, SinkError};
 use crate::io::disk::SharedDisk;
+use crate::io::force;
 use crate::store::id::TransactionId;
 use crate::store::layout;
 use crate::store::neostore::{Field, Neostore};
@@ -72,12 +74,13 @@ impl Copying<'_> {
     pub async fn start(&self, mut client: Client) -> Result<FullCopy, BackupError> {
         let state = CopyState::new(self.source.database, &self.source.store_id);
         self.disk.create_dir(&self.work.join(layout::TOOLS))?;
-        state.write(&**self.disk, self.work)?;
-        self.disk.sync_dir(self.work)?;
+        state.begin(&**self.disk, self.work)?;
         let inbox = Arc::new(Inbox::new(self.disk.clone(), self.work, self.progress.clone())?);
         let _closing = inbox.close_at_end();
         let began = self.files_started();
-        let prepared = match self.prepare(&mut client, &inbox).await {
+        let mut asker = Asker::new(self.source);
+        let (prepared, reached) = tokio::join!(self.prepare(&mut client, &inbox), self.reached(&mut asker));
+        let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.files_finished(began);
@@ -85,7 +88,8 @@ impl Copying<'_> {
             }
         };
         let seal = Seal::new(prepared.checkpoint, prepared.names.clone(), inbox.complete_unasked());
-        let recorder = Recorder::start(self, &inbox, state, Some(seal));
+        let seal = seal.reached_before(reached);
+        let recorder = Recorder::start(self, &inbox, state, Some(seal), asker);
         let copy = async {
             let fetched = self.fetch(client, &prepared, &inbox, &recorder).await;
             self.files_finished(began);
@@ -105,13 +109,18 @@ impl Copying<'_> {
             self.pull(client, log, End { inbox: &inbox, neostore, first_log_version, range }).await
         };
         let copy = copy.await;
-        self.finish(copy, recorder).await
+        self.finish(copy, recorder)
     }
 
     async fn prepare(&self, client: &mut Client, inbox: &Arc<Inbox>) -> Result<Prepared, BackupError> {
         let mut unasked = Unasked { receiver: inbox.unasked(), progress: self.progress.clone(), told: false };
         let Source { database, store_id, .. } = *self.source;
         Ok(client.prepare_store_copy(database, store_id, &mut unasked).await?)
+    }
+
+    /// Asks how far the server has got, for a later run to recognize its history by.
+    async fn reached(&self, asker: &mut Asker) -> Option<Reached> {
+        if self.resumable { asker.ask_briefly().await } else { None }
     }
 
     /// Fetches what is listed.
@@ -174,9 +183,6 @@ impl Copying<'_> {
         neostore.set(Field::LastClosedLogVersion, first_log_version.cast_signed());
         neostore.set(Field::LastClosedOffset, LogHeader::SIZE as i64);
         log.tell(&mut neostore, now);
-        log.sync()?;
-        neostore.write(self.disk)?;
-        inbox.force()?;
         let checkpoint = checkpoint::FullCopy {
             checkpoint_log_version: neostore.checkpoint_log_version(),
             first_log_version,
@@ -184,31 +190,36 @@ impl Copying<'_> {
             store_id: self.source.store_id,
             time: now,
         };
-        checkpoint.write(self.disk, self.work)?;
-        self.disk.sync_dir(self.work)?;
+        let checkpoint = checkpoint.write(self.disk, self.work)?;
+        // The log forces the names in the directory, that of the checkpoint log included.
+        let steps: [Step<'_>; 4] = [
+            Box::new(|| Ok(log.sync()?)),
+            Box::new(|| Ok(neostore.write(self.disk)?)),
+            Box::new(|| Ok(checkpoint.sync()?)),
+            Box::new(|| Ok(inbox.force()?)),
+        ];
+        force::each(steps, |step| step())?;
         let received = Received::new(range.first, range.required);
         Ok(FullCopy { work: self.work.to_owned(), client, received, bytes: inbox.received() + log.bytes() })
     }
 
     /// Ends the recording, and notes a copy that lacks nothing.
-    pub(super) async fn finish(
+    pub(super) fn finish(
         &self,
         copy: Result<FullCopy, BackupError>,
         recorder: Recorder,
     ) -> Result<FullCopy, BackupError> {
-        let copy = match copy {
-            Ok(copy) => copy,
-            Err(error) => {
-                recorder.stop_after_failure().await;
-                return Err(error);
-            }
-        };
-        let mut state = recorder.stop().await;
+        // After a failure the recorder keeps what it was told last.
+        let copy = copy?;
+        let mut state = recorder.stop();
         state.received = Some(copy.received);
         state.write(&**self.disk, self.work)?;
         Ok(copy)
     }
 }
+
+/// Something to be forced.
+type Step<'a> = Box<dyn FnOnce() -> Result<(), BackupError> + Send + 'a>;
 
 /// What the transactions of a copy have to fit.
 pub(super) struct End<'a> {

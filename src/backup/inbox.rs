@@ -3,9 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SendError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
-use std::thread::JoinHandle;
 
 use super::BackupError;
 use super::copy_state::Content;
@@ -13,7 +11,8 @@ use super::path::StorePath;
 use super::progress::{Event, Progress};
 use crate::catchup::{FileSink, SinkError};
 use crate::io::block_writer::{BlockWriter, Room};
-use crate::io::disk::{DiskError, DiskFile, SharedDisk};
+use crate::io::disk::{DiskError, SharedDisk};
+use crate::io::force::{self, Forcer};
 
 /// The directory of a full copy while its files arrive, over several connections at the same time.
 pub struct Inbox {
@@ -26,6 +25,10 @@ pub struct Inbox {
     buffers: Mutex<Vec<Vec<u8>>>,
     received: AtomicU64,
     forcer: Forcer,
+    /// Directories with names that may not be forced.
+    unforced: Mutex<BTreeSet<PathBuf>>,
+    /// Held while they are forced.
+    forcing: Mutex<()>,
     /// Whether the directory is still ours. Everything that changes it holds this for reading.
     open: RwLock<bool>,
 }
@@ -45,7 +48,7 @@ impl Inbox {
     /// Takes files into an empty directory.
     pub fn new(disk: SharedDisk, directory: &Path, progress: Arc<dyn Progress>) -> Result<Self, DiskError> {
         let forcer = Forcer::start().map_err(|source| {
-            DiskError::new("start the thread that forces the files of", directory, source)
+            DiskError::new("start the threads that force the files of", directory, source)
         })?;
         Ok(Self {
             room: Room::new(disk.clone(), directory.to_owned()),
@@ -56,6 +59,8 @@ impl Inbox {
             buffers: Mutex::default(),
             received: AtomicU64::new(0),
             forcer,
+            unforced: Mutex::new([directory.to_owned()].into()),
+            forcing: Mutex::default(),
             open: RwLock::new(true),
         })
     }
@@ -106,28 +111,17 @@ impl Inbox {
         self.held().files.keys().any(|held| held.as_str() == path)
     }
 
-    /// Waits until every file is on the medium, then forces the directories.
+    /// Waits until every file that is complete now is on the medium, with its name. Others may arrive meanwhile.
     pub fn force(&self) -> Result<(), DiskError> {
-        self.forcer.finish()?;
-        self.force_directories()
-    }
-
-    /// The same for the files that are complete now, while others arrive. `false`: one of them could not be forced,
-    /// which [`Self::force`] will tell.
-    pub fn force_so_far(&self) -> Result<bool, DiskError> {
-        if !self.forcer.catch_up() {
-            return Ok(false);
+        self.forcer.catch_up()?;
+        // Whoever finds nothing left to do must not go on before another one has done it.
+        let _forcing = self.forcing.lock().unwrap_or_else(PoisonError::into_inner);
+        let unforced = std::mem::take(&mut *self.unforced());
+        let forced = force::each(&unforced, |directory| self.disk.sync_dir(directory));
+        if forced.is_err() {
+            self.unforced().extend(unforced);
         }
-        self.force_directories().map(|()| true)
-    }
-
-    /// Forces the directories, the deepest first.
-    fn force_directories(&self) -> Result<(), DiskError> {
-        let directories = self.held().directories.clone();
-        for directory in directories.iter().rev() {
-            self.disk.sync_dir(&self.directory.join(directory))?;
-        }
-        self.disk.sync_dir(&self.directory)
+        forced
     }
 
     /// Closes the inbox when the returned value is dropped: waits for what is being written, and refuses everything
@@ -147,6 +141,15 @@ impl Inbox {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Notes that a directory has a new name in it.
+    fn name_added(&self, path: &Path) {
+        self.unforced().extend(path.parent().map(Path::to_owned));
+    }
+
+    fn unforced(&self) -> MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.unforced.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn buffers(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -154,7 +157,9 @@ impl Inbox {
     fn begin(&self, sent: &str, wanted: Option<&str>) -> Result<Arriving, BackupError> {
         let path = StorePath::parse(sent)?;
         self.claim(&path, wanted)?;
-        let file = self.disk.create(&path.below(&self.directory), 0o666)?;
+        let place = path.below(&self.directory);
+        let file = self.disk.create(&place, 0o666)?;
+        self.name_added(&place);
         let shown = self.directory.join(path.file_name());
         self.progress.report(&Event::StoreFileStarted(shown.clone()));
         let buffer = self.buffers().pop().unwrap_or_default();
@@ -177,7 +182,9 @@ impl Inbox {
         }
         for directory in path.directories() {
             if !held.directories.contains(directory) {
-                self.disk.create_dir(&self.directory.join(directory))?;
+                let place = self.directory.join(directory);
+                self.disk.create_dir(&place)?;
+                self.name_added(&place);
                 held.directories.insert(directory.to_owned());
             }
         }
@@ -251,84 +258,6 @@ impl FileSink for FileReceiver {
     }
 }
 
-/// A thread that forces files while others arrive.
-struct Forcer {
-    files: Mutex<Option<SyncSender<Waiting>>>,
-    thread: Mutex<Option<JoinHandle<Result<(), DiskError>>>>,
-}
-
-/// What a [`Forcer`] comes across.
-enum Waiting {
-    /// A file to be forced.
-    File(Box<dyn DiskFile>),
-    /// Someone wants to know that everything before is forced.
-    Mark(SyncSender<()>),
-}
-
-impl Waiting {
-    fn serve(self) -> Result<(), DiskError> {
-        match self {
-            Self::File(file) => file.sync(),
-            Self::Mark(reached) => {
-                // Whoever asked may have gone.
-                let _ = reached.send(());
-                Ok(())
-            }
-        }
-    }
-}
-
-impl Forcer {
-    /// Files that may wait. More than that, and the network waits for the medium.
-    const WAITING: usize = 16;
-
-    fn start() -> std::io::Result<Self> {
-        let (files, waiting) = sync_channel::<Waiting>(Self::WAITING);
-        let thread = std::thread::Builder::new()
-            .name("force".to_owned())
-            .spawn(move || waiting.into_iter().try_for_each(Waiting::serve))?;
-        Ok(Self { files: Mutex::new(Some(files)), thread: Mutex::new(Some(thread)) })
-    }
-
-    /// Hands over a file. The error may be that of an earlier one.
-    fn give(&self, file: Box<dyn DiskFile>) -> Result<(), DiskError> {
-        let refused = match self.sender() {
-            Some(files) => match files.send(Waiting::File(file)) {
-                Ok(()) => return Ok(()),
-                Err(SendError(refused)) => refused,
-            },
-            None => Waiting::File(file),
-        };
-        // The thread takes no more: it has met an error, which may have been told to another connection already. No
-        // file may pass for forced because of that.
-        self.finish()?;
-        refused.serve()
-    }
-
-    /// Waits until all files that were given so far are forced. `false`: one could not be, and the error stays for
-    /// those who gave files.
-    fn catch_up(&self) -> bool {
-        let (mark, reached) = sync_channel(1);
-        let sent = self.sender().is_some_and(|files| files.send(Waiting::Mark(mark)).is_ok());
-        sent && reached.recv().is_ok()
-    }
-
-    fn sender(&self) -> Option<SyncSender<Waiting>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Waits until all files are forced.
-    fn finish(&self) -> Result<(), DiskError> {
-        drop(self.files.lock().unwrap_or_else(PoisonError::into_inner).take());
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match thread.map(JoinHandle::join) {
-            None => Ok(()),
-            Some(Ok(result)) => result,
-            Some(Err(panic)) => std::panic::resume_unwind(panic),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -396,53 +325,6 @@ mod tests {
         assert_eq!(std::fs::read(dir.path().join("neostore.counts.db")).unwrap(), b"good");
         assert_eq!(std::fs::read(dir.path().join("neostore")).unwrap(), b"good");
         assert!(!dir.path().join("elsewhere").exists());
-    }
-
-    /// A file that can't be forced if it is a bad one, and counts how often it was tried.
-    #[derive(Debug)]
-    struct Counted {
-        bad: bool,
-        tried: Arc<AtomicU64>,
-    }
-
-    impl DiskFile for Counted {
-        fn path(&self) -> &Path {
-            Path::new("counted")
-        }
-
-        fn len(&self) -> Result<u64, DiskError> {
-            Ok(0)
-        }
-
-        fn read_at(&self, _: u64, _: &mut [u8]) -> Result<usize, DiskError> {
-            Ok(0)
-        }
-
-        fn write_at(&self, _: u64, _: &[u8]) -> Result<(), DiskError> {
-            Ok(())
-        }
-
-        fn set_len(&self, _: u64) -> Result<(), DiskError> {
-            Ok(())
-        }
-
-        fn sync(&self) -> Result<(), DiskError> {
-            self.tried.fetch_add(1, Ordering::Relaxed);
-            let error = || DiskError::new("force", self.path(), std::io::Error::other("worn out"));
-            if self.bad { Err(error()) } else { Ok(()) }
-        }
-    }
-
-    #[test]
-    fn a_file_that_comes_after_an_error_is_forced_all_the_same() {
-        let forcer = Forcer::start().unwrap();
-        let tried = Arc::new(AtomicU64::new(0));
-        let file = |bad| Box::new(Counted { bad, tried: tried.clone() });
-        forcer.give(file(true)).unwrap();
-        assert!(forcer.finish().is_err());
-        forcer.give(file(false)).unwrap();
-        assert_eq!(tried.load(Ordering::Relaxed), 2);
-        assert!(forcer.give(file(true)).is_err());
     }
 
     #[test]

@@ -24,6 +24,7 @@ use super::{BackupError, story};
 use crate::catchup::message::MetadataKind;
 use crate::catchup::{CatchupError, Client, Dialer};
 use crate::io::disk::{Disk, DiskError, SharedDisk};
+use crate::io::force;
 use crate::recovery;
 use crate::store::id::TransactionId;
 use crate::store::layout::{self, DatabaseLayout};
@@ -265,7 +266,9 @@ impl Job {
         }
         if tools::read_database_id(location).is_none() {
             changing.begin()?;
-            write_tool(&disk, location, |disk| tools::write_database_id(disk, location, source.database))?;
+            write_tool(&disk, location, |disk| {
+                tools::write_database_id(disk, location, source.database)?.sync()
+            })?;
         }
         if self.recovery.is_some() && recovery::reason(&DatabaseLayout::flat(location))?.is_some() {
             changing.begin()?;
@@ -438,11 +441,14 @@ impl Job {
         }
         self.recover(self.disk.clone(), work, brought.required)?;
         let checked = self.check(work)?;
-        write_tool(&self.disk, work, |disk| tools::write_database_id(disk, work, source.database))?;
+        let id = tools::write_database_id(&*self.disk, work, source.database)?;
         let mut facts = Facts::of(work, &self.origin(run, brought)?, self.recovery.is_some())?;
         facts.checked = checked.result();
-        Manifest::of(work, facts, threads(), &self.stop)?.write(&*self.disk, work)?;
+        let manifest = Manifest::of(work, facts, threads(), &self.stop)?.write_beside(&*self.disk, work)?;
+        force::each([id, manifest], |file| file.sync())?;
+        Manifest::take_place(&*self.disk, work)?;
         CopyState::remove(&*self.disk, work)?;
+        self.disk.sync_dir(&work.join(layout::TOOLS))?;
         if checked.is_good() || matches!(target.existing()?, Existing::Nothing) {
             self.publish(source, target, work)?;
         } else {

@@ -2,17 +2,18 @@
 //! that were on their way.
 //!
 //! It works beside the copy: a connection of its own asks the server how far it has got, and one entry is made for all
-//! files that were completed meanwhile. A copy goes on without it when it fails; only resuming gets worse.
+//! files that were completed meanwhile. When the copy ends early, files that nobody was asked about are recorded without
+//! that; a later run asks then. A copy goes on without its recorder when that fails; only resuming gets worse.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::Notify;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::copy_state::{Content, CopyState, ReplayableFile, Seal};
+use super::copy_state::{Content, CopyState, Reached, ReplayableFile, Seal};
 use super::full::Copying;
 use super::inbox::Inbox;
 use super::source::Source;
@@ -26,41 +27,42 @@ use crate::txlog::wire::WireTransaction;
 /// A transaction that no server reaches: the answer to a request for what follows tells how far it has got.
 const BEYOND_ALL: TransactionId = TransactionId(1 << 62);
 
-/// How long a copy that has failed waits for its last files to be recorded.
-const LAST_WAIT: Duration = Duration::from_millis(500);
+/// How long a copy waits for an answer before its first file.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
 
-/// Records what is complete. Ends when it is dropped.
+/// Records what is complete. When it is dropped, it records what is left to be, and ends.
 pub struct Recorder {
     shared: Arc<Shared>,
-    notes: Notes,
     /// `None`: nothing is recorded.
     task: Option<JoinHandle<()>>,
 }
 
 /// Where completed files are told. Clones tell the same recorder.
 #[derive(Clone)]
-pub struct Notes(UnboundedSender<Note>);
+pub struct Notes(Arc<Shared>);
 
-enum Note {
-    Complete {
-        name: String,
-        content: Content,
-        checkpointed: TransactionId,
-    },
-    /// Nothing more will come.
-    End,
+/// A file that is complete.
+#[derive(Clone)]
+struct Complete {
+    name: String,
+    content: Content,
+    checkpointed: TransactionId,
 }
 
 struct Shared {
-    source: Source,
     disk: SharedDisk,
     work: PathBuf,
     inbox: Arc<Inbox>,
+    /// Files that are not recorded yet, in the order in which they were told.
+    waiting: Mutex<Vec<Complete>>,
+    told: Notify,
     state: Mutex<Recorded>,
 }
 
 struct Recorded {
     state: CopyState,
+    /// Not recorded yet.
+    seal: Option<Seal>,
     /// Whether the state belongs to somebody else again.
     closed: bool,
 }
@@ -68,65 +70,60 @@ struct Recorded {
 impl Notes {
     /// A file that was asked for by `name` is complete.
     pub fn complete(&self, name: &str, content: Content, checkpointed: TransactionId) {
-        // After the end nobody listens, and nobody has to.
-        let _ = self.0.send(Note::Complete { name: name.to_owned(), content, checkpointed });
+        self.0.waiting().push(Complete { name: name.to_owned(), content, checkpointed });
+        self.0.told.notify_one();
     }
 }
 
 impl Recorder {
     /// Records the copy in `work`, whose files go through `inbox`. `seal` is recorded first, as soon as all files that
     /// are complete now are on the medium; `None`: the state has one.
-    pub fn start(copying: &Copying<'_>, inbox: &Arc<Inbox>, state: CopyState, seal: Option<Seal>) -> Self {
+    pub fn start(
+        copying: &Copying<'_>,
+        inbox: &Arc<Inbox>,
+        state: CopyState,
+        seal: Option<Seal>,
+        asker: Asker,
+    ) -> Self {
         let shared = Arc::new(Shared {
-            source: copying.source.clone(),
             disk: copying.disk.clone(),
             work: copying.work.to_owned(),
             inbox: inbox.clone(),
-            state: Mutex::new(Recorded { state, closed: false }),
+            waiting: Mutex::default(),
+            told: Notify::new(),
+            state: Mutex::new(Recorded { state, seal, closed: false }),
         });
-        let (sender, receiver) = unbounded_channel();
         let at_work = shared.clone();
         let task = copying.resumable.then(|| {
             tokio::spawn(async move {
-                if let Err(error) = at_work.run(seal, receiver).await {
+                if let Err(error) = at_work.run(asker).await {
                     tracing::debug!("the copy could not be resumed from here on: {error}");
                 }
             })
         });
-        Self { shared, notes: Notes(sender), task }
+        Self { shared, task }
     }
 
     /// Where to tell of completed files.
     pub fn notes(&self) -> Notes {
-        self.notes.clone()
+        Notes(self.shared.clone())
     }
 
-    /// Stops, and returns the state as it is on the medium.
-    pub async fn stop(mut self) -> CopyState {
-        self.end(Duration::ZERO).await
-    }
-
-    /// Records what was told so far if that can be done at once, then stops.
-    pub async fn stop_after_failure(mut self) -> CopyState {
-        self.end(LAST_WAIT).await
-    }
-
-    async fn end(&mut self, wait: Duration) -> CopyState {
-        let _ = self.notes.0.send(Note::End);
-        if let Some(task) = &mut self.task {
-            // Whether it ended, was too slow or panicked: it is over.
-            let _ = timeout(wait, task).await;
-        }
-        self.shared.close()
+    /// Stops without recording anything more, and returns the state as it is on the medium.
+    pub fn stop(self) -> CopyState {
+        let mut recorded = self.shared.recorded();
+        recorded.closed = true;
+        recorded.state.clone()
     }
 }
 
 impl Drop for Recorder {
     fn drop(&mut self) {
-        if let Some(task) = &self.task {
-            task.abort();
+        let Some(task) = &self.task else { return };
+        task.abort();
+        if let Err(error) = self.shared.close() {
+            tracing::debug!("the last files of the copy could not be recorded: {error}");
         }
-        self.shared.close();
     }
 }
 
@@ -135,77 +132,28 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for a write that is going on; none follows.
-    fn close(&self) -> CopyState {
-        let mut recorded = self.recorded();
-        recorded.closed = true;
-        recorded.state.clone()
+    fn waiting(&self) -> MutexGuard<'_, Vec<Complete>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn run(
-        self: Arc<Self>,
-        seal: Option<Seal>,
-        mut notes: UnboundedReceiver<Note>,
-    ) -> Result<(), DiskError> {
-        if let Some(seal) = seal {
-            self.clone().record(move |state| state.seal = Some(seal)).await?;
-        }
-        let mut asker = Asker { source: &self.source, client: None, latest: None };
-        let mut complete = Vec::new();
-        let mut ended = false;
-        while !ended {
-            let Some(first) = notes.recv().await else { return Ok(()) };
-            let mut next = Some(first);
-            while let Some(note) = next {
-                match note {
-                    Note::Complete { name, content, checkpointed } => {
-                        complete.push((name, content, checkpointed));
-                    }
-                    Note::End => ended = true,
-                }
-                next = notes.try_recv().ok();
-            }
-            if complete.is_empty() {
-                continue;
-            }
-            match asker.ask().await {
-                Ok(Some(Reached { last, witness })) => {
-                    let files: Vec<_> = complete
-                        .drain(..)
-                        .map(|(name, content, checkpointed)| {
-                            ReplayableFile::new(name, content, checkpointed, last, witness)
-                        })
-                        .collect();
-                    self.clone().record(move |state| state.files.extend(files)).await?;
-                }
-                Ok(None) => tracing::debug!("the server does not tell how far it has got"),
-                // Tried again with the next file.
-                Err(error) => tracing::debug!("the server could not be asked how far it has got: {error}"),
+    async fn run(self: Arc<Self>, mut asker: Asker) -> Result<(), DiskError> {
+        self.clone().record_aside(0, None).await?;
+        loop {
+            self.told.notified().await;
+            let count = self.waiting().len();
+            if count > 0 {
+                let reached = asker.ask_or_log().await;
+                self.clone().record_aside(count, reached).await?;
             }
         }
-        Ok(())
     }
 
-    /// Forces all files that are complete, then writes the changed state.
-    async fn record(
+    async fn record_aside(
         self: Arc<Self>,
-        change: impl FnOnce(&mut CopyState) + Send + 'static,
+        count: usize,
+        reached: Option<Reached>,
     ) -> Result<(), DiskError> {
-        let work = move || {
-            if !self.inbox.force_so_far()? {
-                return Ok(());
-            }
-            let mut recorded = self.recorded();
-            if recorded.closed {
-                return Ok(());
-            }
-            let mut changed = recorded.state.clone();
-            change(&mut changed);
-            changed.write(&*self.disk, &self.work)?;
-            recorded.state = changed;
-            Ok(())
-        };
-        match spawn_blocking(work).await {
+        match spawn_blocking(move || self.record(&mut self.recorded(), count, reached)).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -214,28 +162,80 @@ impl Shared {
             },
         }
     }
+
+    /// Waits for a write that is going on, records all that is left, and lets nothing follow.
+    fn close(&self) -> Result<(), DiskError> {
+        let mut recorded = self.recorded();
+        let count = self.waiting().len();
+        let result = if count > 0 || recorded.seal.is_some() {
+            self.record(&mut recorded, count, None)
+        } else {
+            Ok(())
+        };
+        recorded.closed = true;
+        result
+    }
+
+    /// Forces all files that are complete, then adds the first `count` of those that wait to the state.
+    fn record(
+        &self,
+        recorded: &mut Recorded,
+        count: usize,
+        reached: Option<Reached>,
+    ) -> Result<(), DiskError> {
+        if recorded.closed {
+            return Ok(());
+        }
+        self.inbox.force()?;
+        let mut changed = recorded.state.clone();
+        if let Some(seal) = &recorded.seal {
+            changed.seal = Some(seal.clone());
+        }
+        // Others wait behind them meanwhile.
+        let files: Vec<_> = self.waiting().iter().take(count).cloned().collect();
+        changed.files.extend(files.into_iter().map(|Complete { name, content, checkpointed }| {
+            ReplayableFile::new(name, content, checkpointed, reached)
+        }));
+        changed.write(&*self.disk, &self.work)?;
+        recorded.state = changed;
+        recorded.seal = None;
+        self.waiting().drain(..count);
+        Ok(())
+    }
 }
 
-/// How far a server has got.
-#[derive(Clone, Copy, Debug)]
-struct Reached {
-    last: TransactionId,
-    /// There is none for the first transaction of a store, which no server sends.
-    witness: Option<Witness>,
-}
-
-struct Asker<'a> {
-    source: &'a Source,
+/// Asks a server how far it has got.
+pub struct Asker {
+    source: Source,
     client: Option<Client>,
     /// The last answer: a server where nothing happens is asked for a witness once.
     latest: Option<Reached>,
 }
 
-impl Asker<'_> {
-    /// Asks how far the server has got; `None`: it does not say.
+impl Asker {
+    /// Asks over a connection of its own, which is opened when it is needed.
+    pub fn new(source: &Source) -> Self {
+        Self { source: source.clone(), client: None, latest: None }
+    }
+
+    /// Asks, but does not wait for a server that does not answer.
+    pub async fn ask_briefly(&mut self) -> Option<Reached> {
+        timeout(FIRST_WAIT, self.ask_or_log()).await.ok().flatten()
+    }
+
+    async fn ask_or_log(&mut self) -> Option<Reached> {
+        match self.ask().await {
+            Ok(Some(reached)) => return Some(reached),
+            Ok(None) => tracing::debug!("the server does not tell how far it has got"),
+            Err(error) => tracing::debug!("the server could not be asked how far it has got: {error}"),
+        }
+        None
+    }
+
+    /// `None`: the server does not say.
     async fn ask(&mut self) -> Result<Option<Reached>, CatchupError> {
         let mut client = self.connection().await?;
-        let Source { database, store_id, .. } = *self.source;
+        let Source { database, store_id, .. } = self.source;
         let end = client.pull(database, BEYOND_ALL, store_id, &mut First::default()).await?;
         let StreamEnd { result: CatchupResult::SuccessEndOfStream, last: Some(last) } = end else {
             return Ok(None);
@@ -256,7 +256,7 @@ impl Asker<'_> {
 
     async fn witness(&mut self, transaction: TransactionId) -> Result<Option<Witness>, CatchupError> {
         let mut client = self.connection().await?;
-        let Source { database, store_id, .. } = *self.source;
+        let Source { database, store_id, .. } = self.source;
         let mut first = First::default();
         match client.pull(database, transaction.previous(), store_id, &mut first).await {
             // The sink refuses what follows, and the connection ends with that.

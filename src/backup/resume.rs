@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::BackupError;
-use super::copy_state::{COPY_STATE_FILE, Content, CopyState, ReplayableFile, Seal};
+use super::copy_state::{COPY_STATE_FILE, Content, CopyState, Reached, ReplayableFile, Seal};
 use super::full::{Copying, End, FullCopy};
 use super::inbox::Inbox;
 use super::path::StorePath;
 use super::pull::{self, Log, Opening, Range};
-use super::recorder::Recorder;
+use super::recorder::{Asker, Recorder};
 use super::witness::Witness;
 use crate::catchup::message::CatchupResult;
 use crate::catchup::{CatchupError, Client, Prepared, StreamEnd};
@@ -93,14 +93,18 @@ impl Unfinished {
         }
         state.files = kept;
         let first = Range::first_after(seal.checkpoint());
-        let greatest = greatest(&state.files);
+        let known = known(&seal, &state.files);
+        if known.is_none() {
+            // Nothing could tell whether the server still has the history that they are of.
+            state.files.clear();
+        }
         let logs =
-            KeptLogs::read(work, first, greatest.and_then(|file| file.witness)).map_err(
-                |error| match error {
+            KeptLogs::read(work, first, known.and_then(|known| known.witness)).map_err(|error| {
+                match error {
                     LogsError::Log(error) => error.into(),
                     LogsError::Differ(transaction) => impossible(Impossible::LogsDiffer(transaction)),
-                },
-            )?;
+                }
+            })?;
         Ok(Self { work: work.to_owned(), state, seal, logs })
     }
 
@@ -123,9 +127,10 @@ fn not_resumable(work: &Path, reason: &Impossible) -> BackupError {
     BackupError::NotResumable { work: work.to_owned(), reason: reason.to_string() }
 }
 
-/// Of the files that are kept the one that was copied last.
-fn greatest(files: &[ReplayableFile]) -> Option<&ReplayableFile> {
-    files.iter().max_by_key(|file| file.reached())
+/// The last that the server is known to have reached.
+fn known(seal: &Seal, files: &[ReplayableFile]) -> Option<Reached> {
+    let of_files = files.iter().filter_map(ReplayableFile::reached);
+    of_files.chain(seal.reached()).max_by_key(|reached| reached.last)
 }
 
 /// Whether a file is what it was when it was complete.
@@ -221,14 +226,18 @@ impl Copying<'_> {
         let first = Range::first_after(unfinished.seal.checkpoint());
         let opening =
             unfinished.logs.opening(self.disk, self.source.store_id, first, self.settings.rotation_size);
-        let latest = greatest(&unfinished.state.files);
-        let reached = latest.map(ReplayableFile::reached);
-        let mut log = Log::behind(first.previous(), opening).expecting(latest.and_then(|file| file.witness));
+        let known = known(&unfinished.seal, &unfinished.state.files);
+        let mut log =
+            Log::behind(first.previous(), opening).expecting(known.and_then(|known| known.witness));
         if let Some(KeptEnd { last, .. }) = unfinished.logs.end {
             log = log.expecting([last]).knowing(last.transaction());
         }
         let mut client = Some(client);
-        self.secure(&mut client, &mut log, &unfinished, reached).await?;
+        let known = known.map(|known| known.last);
+        let server = self.secure(&mut client, &mut log, &unfinished, known).await?;
+        // What is in a file that nobody was asked about is not beyond what the server has by now.
+        let is_open = unfinished.state.files.iter().any(|file| file.reached().is_none());
+        let reached = known.max(is_open.then_some(server));
         // Also without anything new: what stands behind the kept transactions is cut off.
         log.open()?;
 
@@ -240,7 +249,7 @@ impl Copying<'_> {
         let inbox = Arc::new(Inbox::resume(self.disk.clone(), self.work, self.progress.clone(), held)?);
         let _closing = inbox.close_at_end();
         let began = self.files_started();
-        let recorder = Recorder::start(self, &inbox, state, None);
+        let recorder = Recorder::start(self, &inbox, state, None, Asker::new(self.source));
         let prepared = Prepared { checkpoint: seal.checkpoint(), names: missing };
         let copy = async {
             let connected = match client {
@@ -261,18 +270,18 @@ impl Copying<'_> {
             self.pull(client, log, End { inbox: &inbox, neostore, first_log_version, range }).await
         };
         let copy = copy.await;
-        self.finish(copy, recorder).await
+        self.finish(copy, recorder)
     }
 
     /// Fetches the transactions that are there now, before anything else: the server may delete them at any time, and
-    /// they tell whether the copy can be continued at all.
+    /// they tell whether the copy can be continued at all. Returns the last one that the server has.
     async fn secure(
         &self,
         client: &mut Option<Client>,
         log: &mut Log,
         unfinished: &Unfinished,
-        reached: Option<TransactionId>,
-    ) -> Result<(), BackupError> {
+        known: Option<TransactionId>,
+    ) -> Result<TransactionId, BackupError> {
         let end = pull::attempt(self.source, client, log).await;
         let end = match end {
             // What came is in the log. One more attempt, as in an uninterrupted copy.
@@ -310,9 +319,9 @@ impl Copying<'_> {
         }
         let server = last.unwrap_or(TransactionId(-1));
         let kept = unfinished.logs.end.map(|end| end.last.transaction());
-        match reached.max(kept).filter(|copy| server < *copy) {
+        match known.max(kept).filter(|copy| server < *copy) {
             Some(copy) => Err(unfinished.impossible(&Impossible::Behind { server, copy })),
-            None => Ok(()),
+            None => Ok(server),
         }
     }
 }

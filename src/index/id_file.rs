@@ -193,6 +193,8 @@ pub struct IdFile {
     /// Ids below it belong to the store's own header records.
     first: u64,
     pending: Pending,
+    /// Whether anything was said of an id.
+    touched: bool,
 }
 
 /// What was said of the ids of one range since it was written last.
@@ -224,7 +226,7 @@ impl IdFile {
             return Ok(None);
         }
         header.generation += 1;
-        Ok(Some(Self { tree, header, first, pending: Pending::default() }))
+        Ok(Some(Self { tree, header, first, pending: Pending::default(), touched: false }))
     }
 
     /// The tree behind it.
@@ -239,6 +241,7 @@ impl IdFile {
 
     /// Makes sure that the high id is at least this.
     pub fn raise_high_id(&mut self, high_id: u64) {
+        self.touched = true;
         self.header.high_id = self.header.high_id.max(high_id);
     }
 
@@ -320,8 +323,11 @@ impl IdFile {
         Ok(UnusedIds { path: self.tree.path(), cursor: self.tree.entries()? })
     }
 
-    /// Makes all of it count and closes the file as clean.
+    /// Makes all of it count and closes the file as clean. A clean file that nothing was said of stays as it is.
     pub fn finish(mut self) -> Result<(), IndexError> {
+        if !self.touched && self.tree.was_clean() {
+            return Ok(());
+        }
         self.write_pending()?;
         Ok(self.tree.finish(Some(&self.header.encode()))?)
     }

@@ -33,6 +33,14 @@ impl DiskError {
     pub fn new(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
         Self { action, path: path.to_owned(), source: source.into() }
     }
+
+    /// The same error once more, for another who has to know of it.
+    #[must_use]
+    pub fn again(&self) -> Self {
+        let code = self.source.raw_os_error();
+        let source = code.map_or_else(|| self.source.kind().into(), io::Error::from_raw_os_error);
+        Self { action: self.action, path: self.path.clone(), source }
+    }
 }
 
 /// A shared handle, cheap to clone.

@@ -5,6 +5,7 @@ pub mod block_writer;
 pub mod bytes;
 pub mod disk;
 pub mod filesystem;
+pub mod force;
 pub mod lock;
 pub mod read_only;
 pub mod sort;

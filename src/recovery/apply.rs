@@ -3,6 +3,8 @@
 //! Each thread has stores of its own and goes through them one by one, from the lowest id to the highest: pages are
 //! touched once, in the order of the file. Specification: transaction log 8.4, 8.5, 8.15 rules 1 to 4.
 
+use std::path::PathBuf;
+
 use super::RecoveryError;
 use super::images::Images;
 use super::progress::{RecoveryEvent, RecoveryProgress};
@@ -10,7 +12,7 @@ use crate::index::IndexError;
 use crate::index::id_file::{self, IdFile};
 use crate::io::disk::SharedDisk;
 use crate::store::layout::{DatabaseLayout, RecordStore};
-use crate::store::page_cache::PageCache;
+use crate::store::page_cache::{CachedFile, PageCache};
 use crate::store::record::{ImageWriter, StoreFile};
 use crate::store::stores::Stores;
 
@@ -24,12 +26,21 @@ pub(super) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// Writes the images of a lane and brings the id files of its stores to their state; then all of it is on the medium.
-    pub(super) fn apply(&self, mut images: Images) -> Result<(), RecoveryError> {
-        images.lane.stores().try_for_each(|store| self.apply_store(store, &mut images))
+    /// Writes the images of a lane and brings the id files of its stores to their state. What was written waits to be
+    /// [finished](Self::finish).
+    pub(super) fn apply(&self, mut images: Images) -> Result<Vec<Written>, RecoveryError> {
+        let mut written = Vec::new();
+        for store in images.lane.stores() {
+            written.extend(self.apply_store(store, &mut images)?);
+        }
+        Ok(written)
     }
 
-    fn apply_store(&self, store: RecordStore, images: &mut Images) -> Result<(), RecoveryError> {
+    fn apply_store(
+        &self,
+        store: RecordStore,
+        images: &mut Images,
+    ) -> Result<Option<Written>, RecoveryError> {
         let stores = self.stores;
         match store {
             RecordStore::NodeLabels => self.apply_to(store, &stores.node_labels, images),
@@ -47,7 +58,7 @@ impl Target<'_> {
             RecordStore::Schema => self.apply_to(store, &stores.schema, images),
             RecordStore::RelationshipGroup => self.apply_to(store, &stores.groups, images),
             // No images, no ids: its fields are written at the end.
-            RecordStore::Neostore => Ok(()),
+            RecordStore::Neostore => Ok(None),
         }
     }
 
@@ -56,8 +67,8 @@ impl Target<'_> {
         store: RecordStore,
         file: &F,
         images: &mut Images,
-    ) -> Result<(), RecoveryError> {
-        let Some(name) = store.id_file_name() else { return Ok(()) };
+    ) -> Result<Option<Written>, RecoveryError> {
+        let Some(name) = store.id_file_name() else { return Ok(None) };
         let path = self.layout.database.join(name);
         let mut ids = Ids::new(IdFile::open(self.cache, &**self.disk, &path, file.slots().first()))?;
         let mut writer = file.image_writer();
@@ -77,13 +88,28 @@ impl Target<'_> {
             })?;
         }
         drop(writer);
-        file.slots().file().sync()?;
+        Ok(Some(Written { store, records: file.slots().file().clone(), ids, path }))
+    }
+
+    /// Forces what was written into a store, and its id file, which is built anew if it is of no use.
+    pub(super) fn finish(&self, written: Written) -> Result<(), RecoveryError> {
+        let Written { store, records, ids, path } = written;
+        records.sync()?;
         if !ids.finish()? {
             self.progress.event(&RecoveryEvent::IdFileRebuilt(store));
             id_file::rebuild(self.stores, store, self.disk, &path)?;
         }
         Ok(())
     }
+}
+
+/// A store whose images are written, but not forced.
+pub(super) struct Written {
+    store: RecordStore,
+    records: CachedFile,
+    ids: Ids,
+    /// The id file.
+    path: PathBuf,
 }
 
 /// An id file as long as it is usable. One that is not is built from its store at the end.

@@ -41,10 +41,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub use error::RecoveryError;
 pub use progress::{RecoveryEvent, RecoveryProgress, Silent};
 
+use crate::index::counts::CountsStore;
 use crate::index::recount::Recount;
 use crate::index::replacement;
 use crate::index::statistics::Statistics;
 use crate::io::disk::SharedDisk;
+use crate::io::force;
 use crate::io::sort::Scratch;
 use crate::store::format::Family;
 use crate::store::id::{StoreId, TransactionId};
@@ -60,7 +62,7 @@ use crate::txlog::retention::{self, Retention};
 use crate::txlog::tail::{RecoveryReason, Tail, recovery_reason};
 use crate::txlog::{KernelVersion, LogError, LogPosition};
 
-use apply::Target;
+use apply::{Target, Written};
 use events::Collected;
 use images::Images;
 use index_updates::{Context, IndexOutcome, Watch};
@@ -140,6 +142,22 @@ enum Step {
     Numbers(Box<(Numbers, Numbers, Sums)>),
 }
 
+/// What was changed, and is to be forced and closed.
+enum Changed {
+    Store(Written),
+    Counts(CountsStore),
+    Degrees(CountsStore),
+    /// Perhaps nothing was.
+    Statistics,
+}
+
+/// A store that need not be built anew.
+#[derive(PartialEq, Eq)]
+enum Kept {
+    Counts,
+    Degrees,
+}
+
 /// What must be known before anything is changed.
 struct Plan {
     logs: LogFiles,
@@ -210,16 +228,25 @@ impl Recovery {
         let target = Target { stores: &stores, layout, disk, cache: &cache, progress };
         let lanes = properties.into_iter().chain(others).map(Step::Lane);
         let steps = lanes.chain([Step::Numbers(Box::new((counts, degrees, sums)))]).collect();
-        let done = parallel::map(self.threads, steps, |step| match step {
-            Step::Lane(images) => target.apply(images).map(|()| None),
+        let changed = parallel::map(self.threads, steps, |step| match step {
+            Step::Lane(images) => Ok(target.apply(images)?.into_iter().map(Changed::Store).collect()),
             Step::Numbers(numbers) => {
                 let (counts, degrees, mut sums) = *numbers;
-                let counts = counts.add(&mut sums, last, progress)?;
-                Ok(Some((counts, degrees.add(&mut sums, last, progress)?)))
+                let counts = counts.add(&mut sums, progress)?.map(Changed::Counts);
+                let degrees = degrees.add(&mut sums, progress)?.map(Changed::Degrees);
+                Ok(counts.into_iter().chain(degrees).collect::<Vec<_>>())
             }
         })?;
-        let (counts_rebuilt, degrees_rebuilt) =
-            done.into_iter().flatten().next().map_or((true, true), |(counts, degrees)| (!counts, !degrees));
+        // Each waits for the medium, and does little else.
+        let changed = changed.into_iter().flatten().chain([Changed::Statistics]).collect();
+        let finished = parallel::map(force::AT_A_TIME, changed, |changed| match changed {
+            Changed::Store(written) => target.finish(written).map(|()| None),
+            Changed::Counts(store) => Ok(apply::usable(store.finish(last))?.map(|()| Kept::Counts)),
+            Changed::Degrees(store) => Ok(apply::usable(store.finish(last))?.map(|()| Kept::Degrees)),
+            Changed::Statistics => self.statistics(&cache).map(|()| None),
+        })?;
+        let counts_rebuilt = !finished.contains(&Some(Kept::Counts));
+        let degrees_rebuilt = !finished.contains(&Some(Kept::Degrees));
         let threads = self.threads.max(1) as u64;
         let recount = Recount { stores: &stores, scratch: &scratch, memory: RECOUNT_MEMORY, threads };
         if counts_rebuilt {
@@ -230,7 +257,6 @@ impl Recovery {
             recount.rebuild_degrees(disk, &degrees_path, last)?;
             progress.event(&RecoveryEvent::DegreesRebuilt);
         }
-        self.statistics(&cache)?;
         let checkpoint_log = finish::checkpoint_log(&neostore, &plan.logs);
         finish::set_fields(&mut neostore, &window, checkpoint_log);
         let rules = SchemaRule::read_all(&stores, &Tokens::property_keys(&stores)?)?;

@@ -58,13 +58,12 @@ impl Numbers {
         self.store = self.store.take().filter(covers);
     }
 
-    /// Adds the sums. `false`: the store is unusable or was not kept, and must be built.
+    /// Adds the sums. `None`: the store is unusable or was not kept, and must be built.
     pub(super) fn add(
         self,
         sums: &mut Sums,
-        last: TransactionId,
         progress: &dyn RecoveryProgress,
-    ) -> Result<bool, RecoveryError> {
+    ) -> Result<Option<CountsStore>, RecoveryError> {
         let mut store = self.store;
         while let Some((key, sum)) = sums.next(self.is_degrees)? {
             let Some(numbers) = &mut store else { continue };
@@ -76,9 +75,6 @@ impl Numbers {
                 None => store = None,
             }
         }
-        match store {
-            None => Ok(false),
-            Some(store) => Ok(usable(store.finish(last))?.is_some()),
-        }
+        Ok(store)
     }
 }

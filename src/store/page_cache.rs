@@ -99,6 +99,8 @@ impl PageCache {
             pages: AtomicU64::new(pages),
             after_last_miss: AtomicU64::new(0),
             read_ahead: AtomicU64::new(1),
+            unforced: AtomicBool::new(false),
+            forcing: Mutex::default(),
         });
         Ok(CachedFile { opened: Arc::new(Opened { shared: Arc::clone(&self.shared), file }) })
     }
@@ -215,10 +217,19 @@ impl CachedFile {
         Ok(file.write_back(&mut run)?)
     }
 
-    /// [`flush`](Self::flush), then forces the file to the medium.
+    /// [`flush`](Self::flush), then forces the file to the medium. Does nothing if no page was changed since the last
+    /// time: to force an unchanged file costs as much.
     pub fn sync(&self) -> Result<(), PageCacheError> {
-        self.flush()?;
-        Ok(self.file().sync()?)
+        let state = &self.opened.file;
+        let _forcing = state.forcing.lock();
+        if !state.unforced.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
+        let forced = self.flush().and_then(|()| Ok(self.file().sync()?));
+        if forced.is_err() {
+            state.unforced.store(true, Ordering::Release);
+        }
+        forced
     }
 }
 
@@ -303,6 +314,10 @@ struct FileState {
     after_last_miss: AtomicU64,
     /// Pages that the next step of a sequence reads.
     read_ahead: AtomicU64,
+    /// Whether a page was changed since the file was forced.
+    unforced: AtomicBool,
+    /// Held while it is.
+    forcing: Mutex<()>,
 }
 
 impl FileState {
@@ -318,6 +333,9 @@ impl FileState {
         page: u64,
     ) -> PageMut<'a> {
         frame.dirty.store(true, Ordering::Release);
+        if !self.unforced.load(Ordering::Acquire) {
+            self.unforced.store(true, Ordering::Release);
+        }
         if page >= self.pages.load(Ordering::Acquire) {
             self.pages.fetch_max(page + 1, Ordering::AcqRel);
         }

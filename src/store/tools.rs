@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::id::DatabaseId;
-use crate::io::disk::{Disk, DiskError};
+use crate::io::disk::{Disk, DiskError, DiskFile};
 
 /// Where the database id lies below a backup.
 pub const DATABASE_ID_FILE: &str = "tools/database.id";
@@ -22,11 +22,15 @@ const NEW_METADATA_SCRIPT_FILE: &str = "tools/metadata_script.cypher.new";
 /// Password hashes are in it.
 const METADATA_SCRIPT_MODE: u32 = 0o600;
 
-/// Writes and forces the id of a backup whose `tools` directory is there. The last step that makes a copy a backup.
-pub fn write_database_id(disk: &dyn Disk, backup: &Path, database: DatabaseId) -> Result<(), DiskError> {
+/// Writes the id of a backup whose `tools` directory is there; the caller forces it.
+pub fn write_database_id(
+    disk: &dyn Disk,
+    backup: &Path,
+    database: DatabaseId,
+) -> Result<Box<dyn DiskFile>, DiskError> {
     let file = disk.create(&backup.join(DATABASE_ID_FILE), 0o666)?;
     file.write_at(0, database.to_string().as_bytes())?;
-    file.sync()
+    Ok(file)
 }
 
 /// The database id of a backup; `None` if it has none that can be read. Specification: command line 4.4.

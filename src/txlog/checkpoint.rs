@@ -9,7 +9,7 @@ use super::crc::checksum;
 use super::header::LogHeader;
 use super::{EntryError, KernelVersion, LogError, LogPosition};
 use crate::io::bytes::Reader;
-use crate::io::disk::SharedDisk;
+use crate::io::disk::{DiskFile, SharedDisk};
 use crate::store::id::{StoreId, TransactionId};
 use crate::store::layout;
 
@@ -155,9 +155,8 @@ pub struct FullCopy {
 }
 
 impl FullCopy {
-    /// Writes and forces the checkpoint log, which ends the writing of a copy: the logs and everything else must be
-    /// on the medium before. Specification: transaction log 9.5.
-    pub fn write(&self, disk: &SharedDisk, directory: &Path) -> Result<(), LogError> {
+    /// Writes the checkpoint log; the caller forces it. Specification: transaction log 9.5.
+    pub fn write(&self, disk: &SharedDisk, directory: &Path) -> Result<Box<dyn DiskFile>, LogError> {
         let header = LogHeader::new(self.checkpoint_log_version, self.last_committed_before, self.store_id);
         let record = Checkpoint {
             version: KernelVersion::LATEST,
@@ -169,7 +168,7 @@ impl FullCopy {
         let name = layout::checkpoint_file_name(self.checkpoint_log_version);
         let file = disk.create(&directory.join(name), 0o666)?;
         file.write_at(0, &[header.encode(), record.encode()].concat())?;
-        Ok(file.sync()?)
+        Ok(file)
     }
 }
 

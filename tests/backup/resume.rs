@@ -1,7 +1,12 @@
 //! Full copies that are cut off and continued.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use neo4j_admin::backup::BackupError;
 use neo4j_admin::backup::copy_state::CopyState;
+use neo4j_admin::backup::progress::{Event, Progress};
+use neo4j_admin::backup::stop::{Signal, Stop};
 use neo4j_admin::catchup::Dialer;
 use neo4j_admin::store::id::TransactionId;
 use neo4j_admin::store::neostore::Neostore;
@@ -27,10 +32,11 @@ fn recorded(run: &BackupRun) -> Vec<String> {
     names
 }
 
-/// Cuts a copy off behind a frame, for good. `false`: it was complete before.
-fn cut_off(run: &BackupRun, server: &Serving, frame: usize) -> bool {
+/// Cuts a copy off behind a frame, for good. Returns the files that had come as a whole; `None`: nothing was missing.
+fn cut_off(run: &BackupRun, server: &Serving, frame: usize) -> Option<Vec<String>> {
     let network = FaultyNetwork::before(server.address, Fault::CutForever(frame));
-    back_up_by_one_connection(run, dialer(network.address)).is_err()
+    let cut = back_up_by_one_connection(run, dialer(network.address)).is_err();
+    cut.then(|| network.complete())
 }
 
 fn back_up_by_one_connection(run: &BackupRun, dialer: Dialer) -> Result<(), BackupError> {
@@ -45,9 +51,7 @@ fn a_copy_that_was_cut_anywhere_is_continued_with_the_files_that_it_lacks() {
     for frame in 0.. {
         let (source, server) = server();
         let run = BackupRun::new();
-        if !cut_off(&run, &server, frame) {
-            break;
-        }
+        let Some(came) = cut_off(&run, &server, frame) else { break };
         let state = CopyState::read(&run.path("neo4j.tmp.0")).unwrap_or_default();
         let complete = if state.is_some() { recorded(&run) } else { Vec::new() };
         source.take_asked();
@@ -56,6 +60,10 @@ fn a_copy_that_was_cut_anywhere_is_continued_with_the_files_that_it_lacks() {
         let asked = source.take_asked();
         let prepared = asked.contains(&Asked::Prepare);
         let told = format!("frame {frame}: {:#?}", run.told.lines());
+        // The metadata store is the last file of each run.
+        let again = asked.iter().filter(|asked| matches!(asked, Asked::File(name) if came.contains(name)));
+        let again: Vec<_> = again.filter(|asked| **asked != Asked::File("neostore".to_owned())).collect();
+        assert!(again.is_empty(), "{again:?} had come: {told}");
         match &state {
             None => assert!(prepared && run.names() == ["neo4j"], "{told}"),
             Some(state) => {
@@ -87,12 +95,52 @@ fn a_copy_that_was_cut_anywhere_is_continued_with_the_files_that_it_lacks() {
     assert!(sealed > 30 && kept > 100, "{sealed} sealed with {kept} files, {received} complete");
 }
 
+/// Ends a run when so many files have come.
+struct Ending {
+    left: AtomicUsize,
+    stop: Stop,
+}
+
+impl Progress for Ending {
+    fn report(&self, event: &Event) {
+        if matches!(event, Event::StoreFileFinished(_)) && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.stop.request(Signal::Terminate);
+        }
+    }
+}
+
+#[test]
+fn a_copy_that_a_signal_ended_is_continued_with_the_files_that_it_lacks() {
+    let mut kept = 0;
+    for left in 1..small_store::STORE_FILES.len() * 2 {
+        let (source, server) = server();
+        let run = BackupRun::new();
+        let mut job = run.job(server.dialer());
+        job.settings.retries.connections = 1;
+        job.progress = Arc::new(Ending { left: AtomicUsize::new(left), stop: job.stop.clone() });
+        if !matches!(job.back_up("neo4j"), Err(BackupError::Interrupted(Signal::Terminate))) {
+            // Fewer files than that came.
+            break;
+        }
+        let mut came: Vec<_> =
+            source.take_asked().into_iter().filter(|asked| matches!(asked, Asked::File(_))).collect();
+        // The next file is asked for when one is complete.
+        came.pop();
+        back_up_by_one_connection(&run, server.dialer()).unwrap();
+        let asked = source.take_asked();
+        assert!(!came.iter().any(|came| asked.contains(came)), "{came:?} had come, {asked:?} was asked for");
+        assert_copy(&run.contents("neo4j"), &small_store::database("neo4j", 7, 1));
+        kept += came.len();
+    }
+    assert!(kept > 50, "{kept}");
+}
+
 /// A copy of which some files are recorded, and what has to be there for that.
 fn half_a_copy() -> (LiveSource, Serving, BackupRun, Vec<String>) {
     let (source, server) = server();
     for frame in 60.. {
         let run = BackupRun::new();
-        assert!(cut_off(&run, &server, frame));
+        cut_off(&run, &server, frame).unwrap();
         let complete = recorded(&run);
         if complete.len() > 3 {
             source.take_asked();
@@ -208,7 +256,7 @@ fn a_copy_that_an_incremental_made_needless_is_named() {
     let checkpoint = run.path("neo4j/checkpoint.0");
     std::fs::remove_file(&checkpoint).unwrap();
     for frame in 60.. {
-        assert!(cut_off(&run, &server, frame));
+        cut_off(&run, &server, frame).unwrap();
         if CopyState::read(&run.path("neo4j.tmp.0")).is_ok_and(|state| state.is_some()) {
             break;
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use neo4j_admin::catchup::message::{Body, FileHeader, ResponseKind};
 use rustix::net::sockopt::set_socket_linger;
 
 /// What happens to the frames that a server sends. They are counted over all connections, from 0.
@@ -40,8 +41,18 @@ struct State {
     fault: Fault,
     frames: AtomicUsize,
     bytes: AtomicU64,
+    complete: Mutex<Vec<String>>,
     ended: Mutex<bool>,
     end: Condvar,
+}
+
+/// What comes over a connection.
+#[derive(Default)]
+struct Watched {
+    /// The last frame was a type byte.
+    kind: Option<ResponseKind>,
+    /// The file that came last in the answer that goes on.
+    path: Option<String>,
 }
 
 const MAGIC: usize = 13;
@@ -55,6 +66,7 @@ impl FaultyNetwork {
             fault,
             frames: AtomicUsize::default(),
             bytes: AtomicU64::default(),
+            complete: Mutex::default(),
             ended: Mutex::default(),
             end: Condvar::new(),
         });
@@ -79,6 +91,11 @@ impl FaultyNetwork {
     /// Bytes of all frames that were passed on as a whole.
     pub fn bytes(&self) -> u64 {
         self.state.bytes.load(Ordering::SeqCst)
+    }
+
+    /// Files that were asked for and passed on as a whole, with the word of the server that they are.
+    pub fn complete(&self) -> Vec<String> {
+        self.state.complete.lock().unwrap().clone()
     }
 }
 
@@ -126,6 +143,7 @@ impl State {
         let mut magic = [0; MAGIC];
         server.read_exact(&mut magic)?;
         client.write_all(&magic)?;
+        let mut watched = Watched::default();
         loop {
             let mut head = [0; 4];
             server.read_exact(&mut head)?;
@@ -149,6 +167,7 @@ impl State {
             }
             client.write_all(&[&head[..], &frame].concat())?;
             self.bytes.fetch_add((head.len() + frame.len()) as u64, Ordering::SeqCst);
+            self.complete.lock().unwrap().extend(watched.frame(&frame));
             match self.fault {
                 Fault::CutOnce(n) | Fault::CutForever(n) if n == number => return Ok(Shutdown::Both),
                 Fault::Reset(n) if n == number => {
@@ -157,6 +176,26 @@ impl State {
                     return Ok(Shutdown::Read);
                 }
                 _ => {}
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Returns the file that is complete with this frame.
+    fn frame(&mut self, frame: &[u8]) -> Option<String> {
+        match self.kind.take() {
+            Some(ResponseKind::File) => {
+                self.path = FileHeader::from_payload(frame).ok().map(|header| header.path);
+                None
+            }
+            Some(ResponseKind::StoreCopyFinished) => self.path.take(),
+            Some(_) => None,
+            None => {
+                // No other frame is that short.
+                let [kind] = frame else { return None };
+                self.kind = ResponseKind::from_byte(*kind);
+                None
             }
         }
     }

@@ -35,7 +35,7 @@ pub use self::blocks::{BLOCK, Checksums};
 use self::listing::Listed;
 pub use self::verify::{Difference, Verdict, verify};
 use crate::backup::stop::{Signal, Stop};
-use crate::io::disk::{Disk, DiskError};
+use crate::io::disk::{Disk, DiskError, DiskFile};
 use crate::io::tracked_disk::{BlockChange, Changes};
 use crate::store::id::{DatabaseId, StoreId, StoreVersion, TransactionId};
 use crate::store::layout::DatabaseLayout;
@@ -437,12 +437,21 @@ impl Manifest {
     /// Writes the manifest beside the one that is there, forces it and puts it in its place. The directory `tools` must
     /// be there.
     pub fn write(&self, disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
-        let new = directory.join(NEW_MANIFEST_FILE);
-        let file = disk.create(&new, 0o666)?;
-        file.write_at(0, self.encode().as_bytes())?;
-        file.sync()?;
-        disk.rename(&new, &directory.join(MANIFEST_FILE))?;
+        self.write_beside(disk, directory)?.sync()?;
+        Self::take_place(disk, directory)?;
         disk.sync_dir(&directory.join(crate::store::layout::TOOLS))
+    }
+
+    /// Writes the manifest beside the one that is there; the caller forces it.
+    pub fn write_beside(&self, disk: &dyn Disk, directory: &Path) -> Result<Box<dyn DiskFile>, DiskError> {
+        let file = disk.create(&directory.join(NEW_MANIFEST_FILE), 0o666)?;
+        file.write_at(0, self.encode().as_bytes())?;
+        Ok(file)
+    }
+
+    /// Puts a manifest that was written beside in its place; the caller forces the directory `tools`.
+    pub fn take_place(disk: &dyn Disk, directory: &Path) -> Result<(), DiskError> {
+        disk.rename(&directory.join(NEW_MANIFEST_FILE), &directory.join(MANIFEST_FILE))
     }
 
     /// Says on the medium that the files are about to change.

@@ -18,6 +18,7 @@ use crate::index::statistics::{Sample, Statistics};
 use crate::index::token::TokenIndex;
 use crate::index::value::ValueLayout;
 use crate::io::disk::SharedDisk;
+use crate::io::force;
 use crate::io::sort::{ByNumber, Merged, Scratch, Sorted, Sorter};
 use crate::recovery::{RecoveryError, parallel};
 use crate::store::id::SchemaId;
@@ -56,6 +57,9 @@ pub struct Events {
     pub(super) schema: SchemaChanges,
     pub(super) sorted: Vec<Sorted<ByNumber>>,
 }
+
+/// Bytes of changes that take less time to make than to force.
+const FEW: u64 = 1 << 20;
 
 /// The id of the label index that a store up to 4.2 has without a rule: −2. Specification: indexes 1.1.
 const IMPLIED: SchemaId = SchemaId(u64::MAX - 1);
@@ -340,7 +344,10 @@ fn update<'a>(
     drop(derived);
     // The largest first, so that no thread has to wait for another one at the end.
     jobs.sort_by_key(|job| std::cmp::Reverse(job.bytes()));
-    updated.extend(parallel::map(context.threads, jobs, |job| job.run(context))?);
+    let bytes: u64 = jobs.iter().map(Job::bytes).sum();
+    // Few changes are made in less time than it takes to force them.
+    let threads = if bytes < FEW { force::AT_A_TIME.max(context.threads) } else { context.threads };
+    updated.extend(parallel::map(threads, jobs, |job| job.run(context))?);
     Ok(updated)
 }
 
