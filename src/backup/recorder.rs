@@ -148,11 +148,7 @@ impl Shared {
         }
     }
 
-    async fn record_aside(
-        self: Arc<Self>,
-        count: usize,
-        reached: Option<Reached>,
-    ) -> Result<(), DiskError> {
+    async fn record_aside(self: Arc<Self>, count: usize, reached: Option<Reached>) -> Result<(), DiskError> {
         match spawn_blocking(move || self.record(&mut self.recorded(), count, reached)).await {
             Ok(result) => result,
             Err(error) => match error.try_into_panic() {

@@ -99,12 +99,12 @@ impl Unfinished {
             state.files.clear();
         }
         let logs =
-            KeptLogs::read(work, first, known.and_then(|known| known.witness)).map_err(|error| {
-                match error {
+            KeptLogs::read(work, first, known.and_then(|known| known.witness)).map_err(
+                |error| match error {
                     LogsError::Log(error) => error.into(),
                     LogsError::Differ(transaction) => impossible(Impossible::LogsDiffer(transaction)),
-                }
-            })?;
+                },
+            )?;
         Ok(Self { work: work.to_owned(), state, seal, logs })
     }
 
@@ -227,8 +227,7 @@ impl Copying<'_> {
         let opening =
             unfinished.logs.opening(self.disk, self.source.store_id, first, self.settings.rotation_size);
         let known = known(&unfinished.seal, &unfinished.state.files);
-        let mut log =
-            Log::behind(first.previous(), opening).expecting(known.and_then(|known| known.witness));
+        let mut log = Log::behind(first.previous(), opening).expecting(known.and_then(|known| known.witness));
         if let Some(KeptEnd { last, .. }) = unfinished.logs.end {
             log = log.expecting([last]).knowing(last.transaction());
         }

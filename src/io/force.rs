@@ -70,7 +70,8 @@ struct State {
 impl State {
     /// Whether all of the first `count` files are forced.
     fn is_forced(&self, count: u64) -> bool {
-        let oldest = self.in_hand.first().into_iter().chain(self.waiting.front().map(|(number, _)| number)).min();
+        let oldest =
+            self.in_hand.first().into_iter().chain(self.waiting.front().map(|(number, _)| number)).min();
         oldest.is_none_or(|oldest| *oldest >= count)
     }
 
@@ -130,7 +131,8 @@ impl Shared {
 
     fn work(&self) {
         loop {
-            let mut state = self.wait(|state| state.ended || state.failed.is_some() || !state.waiting.is_empty());
+            let mut state =
+                self.wait(|state| state.ended || state.failed.is_some() || !state.waiting.is_empty());
             if state.ended || state.failed.is_some() {
                 return;
             }
@@ -172,7 +174,10 @@ mod tests {
         each(0..AT_A_TIME, step).unwrap();
         assert_eq!(done.into_inner(), AT_A_TIME);
         for count in [1, 3, 100] {
-            assert_eq!(each(0..count, |item| if item + 1 == count { Err(item) } else { Ok(()) }), Err(count - 1));
+            assert_eq!(
+                each(0..count, |item| if item + 1 == count { Err(item) } else { Ok(()) }),
+                Err(count - 1)
+            );
         }
         each(0..0, |_: u8| Err(())).unwrap();
     }

@@ -36,11 +36,7 @@ impl Target<'_> {
         Ok(written)
     }
 
-    fn apply_store(
-        &self,
-        store: RecordStore,
-        images: &mut Images,
-    ) -> Result<Option<Written>, RecoveryError> {
+    fn apply_store(&self, store: RecordStore, images: &mut Images) -> Result<Option<Written>, RecoveryError> {
         let stores = self.stores;
         match store {
             RecordStore::NodeLabels => self.apply_to(store, &stores.node_labels, images),
