@@ -214,6 +214,20 @@ impl Disk for OsDisk {
     }
 }
 
+/// Fills `buffer` from `offset` of an open file on, as far as it goes; returns the bytes read.
+pub fn fill(file: &File, path: &Path, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
+    let mut done = 0;
+    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, offset + done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(source) => return Err(DiskError::new("read", path, source)),
+        }
+    }
+    Ok(done)
+}
+
 #[derive(Debug)]
 struct OsFile {
     file: File,
@@ -232,16 +246,7 @@ impl DiskFile for OsFile {
     }
 
     fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(DiskError::new("read", &self.path, source)),
-            }
-        }
-        Ok(done)
+        fill(&self.file, &self.path, offset, buffer)
     }
 
     fn read_vectored_at(&self, offset: u64, mut buffers: &mut [IoSliceMut<'_>]) -> Result<usize, DiskError> {

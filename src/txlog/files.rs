@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::LogError;
 use super::header::LogHeader;
-use crate::io::disk::DiskError;
+use crate::io::disk::{self, DiskError};
 use crate::store::layout::{Purpose, log_file_name};
 
 /// The transaction and checkpoint logs of a database by their numbers. Cheap to clone; a list of the moment.
@@ -126,16 +125,7 @@ impl ReadFile {
 
     /// Fills `buffer` from `offset` on, as far as the file goes; returns the bytes read.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, DiskError> {
-        let mut done = 0;
-        while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match self.file.read_at(rest, offset + done as u64) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(source) => return Err(DiskError::new("read", &self.path, source)),
-            }
-        }
-        Ok(done)
+        disk::fill(&self.file, &self.path, offset, buffer)
     }
 
     /// Whether nothing but zeros follows `offset` as far as Neo4j looks: 12 KiB. Specification: transaction log 7.3.

@@ -179,16 +179,20 @@ pub(super) mod tests {
     use crate::store::id::NodeId;
     use crate::store::record::NodeChain;
 
-    /// The transaction that creates node 0, as in section 12.1 of the specification.
-    pub fn create_node() -> Vec<u8> {
-        let image = |flags, labels: u64| NodeImage {
+    /// A node without relationships and properties.
+    fn image(flags: u8, labels: u64) -> NodeImage<'static> {
+        NodeImage {
             flags: RecordFlags(flags),
             chain: NodeChain::Sparse(None),
             property: None,
             labels,
             secondary_unit: None,
             label_records: DynamicRecords::default(),
-        };
+        }
+    }
+
+    /// The transaction that creates node 0, as in section 12.1 of the specification.
+    pub fn create_node() -> Vec<u8> {
         let change = Change { before: image(2, 0), after: image(3, 0) };
         let commands = [
             Command::Node(NodeCommand { id: NodeId(0), change }),
@@ -205,14 +209,6 @@ pub(super) mod tests {
 
     /// A transaction that creates so many nodes that it has at least `size` bytes.
     pub fn nodes(id: i64, size: usize) -> Vec<u8> {
-        let image = |flags, labels: u64| NodeImage {
-            flags: RecordFlags(flags),
-            chain: NodeChain::Sparse(None),
-            property: None,
-            labels,
-            secondary_unit: None,
-            label_records: DynamicRecords::default(),
-        };
         let command = |id| {
             let change = Change { before: image(2, 0), after: image(3, 0x10_0000_0000 | id & 0xff) };
             Command::Node(NodeCommand { id: NodeId(id), change })
