@@ -19,7 +19,7 @@ use super::output_format::{self, OutputFormat};
 use super::streams::Streams;
 use super::usage::UsageError;
 use super::{check_options, failure, java_path};
-use crate::config::{ConfigError, Configuration, Sources};
+use crate::config::ConfigError;
 use crate::consistency::{self, Check, CheckError, CheckOptions, RecordType, Verdict};
 use crate::io::disk::OsDisk;
 use crate::store::layout::DatabaseLayout;
@@ -200,13 +200,8 @@ fn check(arguments: &CheckConsistencyArguments, directories: &Directories, strea
     if matches!(arguments.target, CheckTarget::Backup(_)) && !directory.is_dir() {
         return Checked { result: Err(CommandError::NoBackup(directory.clone())), directory };
     }
-    let configuration = Configuration::load(&Sources {
-        conf: &directories.conf,
-        home: &directories.home,
-        policy_home: &directories.home,
-        additional: arguments.additional_config.as_deref(),
-        expand_commands: arguments.expand_commands,
-    });
+    let configuration =
+        directories.configuration(arguments.additional_config.as_deref(), arguments.expand_commands);
     let configuration = match configuration {
         Ok(configuration) => configuration,
         Err(error) => return Checked { directory, result: Err(error.into()) },

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use super::streams::Streams;
+use crate::config::{ConfigError, Configuration, Sources};
 
 /// What a run takes from its environment. `HEAP_SIZE`, `JAVA_OPTS`, `JAVA_HOME` and `NEO4J_DEBUG` have no effect here:
 /// there is no Java Virtual Machine.
@@ -28,6 +29,23 @@ pub struct Directories {
     pub home: PathBuf,
     /// The directory of `neo4j.conf`, absolute. It exists if it was named; the file in it may be missing.
     pub conf: PathBuf,
+}
+
+impl Directories {
+    /// What `neo4j.conf` says, and `additional`, which wins.
+    pub(super) fn configuration(
+        &self,
+        additional: Option<&Path>,
+        expand_commands: bool,
+    ) -> Result<Configuration, ConfigError> {
+        Configuration::load(&Sources {
+            conf: &self.conf,
+            home: &self.home,
+            policy_home: &self.home,
+            additional,
+            expand_commands,
+        })
+    }
 }
 
 /// A variable names something that is no directory. Exit code 2.

@@ -15,7 +15,7 @@ use super::output_format::{self, OutputFormat};
 use super::streams::Streams;
 use super::usage::UsageError;
 use super::{failure, java_path};
-use crate::config::{ConfigError, Configuration, Sources};
+use crate::config::ConfigError;
 use crate::inspect::{IndexState, Inspection, find, inspect};
 use crate::io::disk::DiskError;
 
@@ -97,13 +97,7 @@ fn look(arguments: &InspectArguments, environment: &Environment) -> Result<Vec<I
     // Only where logs may lie comes from there: without an installation there is none.
     let logs = match environment.directories() {
         Ok(directories) => {
-            let configuration = Configuration::load(&Sources {
-                conf: &directories.conf,
-                home: &directories.home,
-                policy_home: &directories.home,
-                additional: None,
-                expand_commands: arguments.expand_commands,
-            })?;
+            let configuration = directories.configuration(None, arguments.expand_commands)?;
             configuration.transaction_logs_root
         }
         Err(_) => PathBuf::new(),

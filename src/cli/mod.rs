@@ -11,6 +11,7 @@ mod check_options;
 pub mod database_name;
 mod definition;
 pub mod demo;
+mod each_backup;
 pub mod environment;
 pub mod exit;
 pub mod failure;

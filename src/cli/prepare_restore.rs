@@ -1,7 +1,6 @@
 //! `prepare-restore`: the transactions of backups are applied before they are restored. Specification: command line
 //! 6.2.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,9 +8,9 @@ use clap::Command;
 
 use super::backup::prepare::{recovery_threads, retention};
 use super::definition::{command, help_flag, switch};
+use super::each_backup::{self, EachError, ForEach};
 use super::environment::{Directories, Environment};
 use super::exit::Exit;
-use super::failure::{self, root_cause};
 use super::grammar::Call;
 use super::log;
 use super::path_list::{self, BackupPath};
@@ -23,8 +22,7 @@ use crate::backup::BackupError;
 use crate::backup::prepare_restore::prepare;
 use crate::backup::recover::{RecoverySettings, Stage};
 use crate::backup::stop::{Signal, Stop};
-use crate::config::{ConfigError, Configuration, Sources};
-use crate::io::disk::{DiskError, OsDisk};
+use crate::io::disk::OsDisk;
 
 /// The command and its options.
 pub(super) fn definition() -> Command {
@@ -72,59 +70,23 @@ impl PrepareRestoreArguments {
     }
 }
 
-/// Why a run failed.
-#[derive(Debug, thiserror::Error)]
-enum CommandError {
-    #[error(transparent)]
-    Configuration(#[from] ConfigError),
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    #[error("signals can't be received: {0}")]
-    Signals(#[source] io::Error),
-    #[error("Not all backups are prepared")]
-    Failed,
-    #[error("interrupted by {0}")]
-    Interrupted(Signal),
-}
-
 /// Runs the command.
 pub(super) fn run(arguments: &PrepareRestoreArguments, environment: &Environment, streams: &Streams) -> Exit {
-    let directories = match environment.directories_or_say(streams) {
-        Ok(directories) => directories,
-        Err(exit) => return exit,
-    };
-    if arguments.verbose {
-        streams.out.line(format_args!("neo4j {}", super::VERSION));
-    }
-    match prepare_all(arguments, &directories, streams) {
-        Ok(()) => Exit::Success,
-        Err(error) => {
-            let of_configuration = matches!(error, CommandError::Configuration(_));
-            failure::report_of_command(&streams.err, &error, of_configuration, arguments.verbose);
-            match error {
-                CommandError::Interrupted(signal) => Exit::Interrupted(signal),
-                _ => Exit::Failed,
-            }
-        }
-    }
+    each_backup::run(arguments.verbose, environment, streams, |directories| {
+        prepare_all(arguments, directories, streams)
+    })
 }
 
 fn prepare_all(
     arguments: &PrepareRestoreArguments,
     directories: &Directories,
     streams: &Streams,
-) -> Result<(), CommandError> {
-    let configuration = Configuration::load(&Sources {
-        conf: &directories.conf,
-        home: &directories.home,
-        policy_home: &directories.home,
-        additional: None,
-        expand_commands: arguments.expand_commands,
-    })?;
+) -> Result<(), EachError> {
+    let configuration = directories.configuration(None, arguments.expand_commands)?;
     let targets = path_list::resolve(&arguments.target)?;
     let log = log::of_run(&configuration, arguments.verbose, streams);
     let stop = Stop::default();
-    let runtime = signals::runtime(&stop).map_err(CommandError::Signals)?;
+    let runtime = signals::runtime(&stop).map_err(EachError::Signals)?;
     let stage = Stage {
         disk: OsDisk::shared(),
         settings: RecoverySettings {
@@ -136,21 +98,27 @@ fn prepare_all(
         runtime: runtime.handle().clone(),
         stop,
     };
-    let work = || {
-        let mut all = true;
-        for target in targets {
-            let result = prepare(&target, &stage).map(drop);
-            all &= result.is_ok();
-            tell(&target, &result, arguments.verbose, streams);
-            if let Err(BackupError::Interrupted(signal)) = result {
-                return Err(CommandError::Interrupted(signal));
-            }
-        }
-        if all { Ok(()) } else { Err(CommandError::Failed) }
-    };
+    let work = || each_backup::each(&Preparing(stage), &targets, arguments.verbose, streams);
     let result = if arguments.verbose { log.observe(work) } else { work() };
     runtime.shutdown_background();
     result
+}
+
+struct Preparing(Stage);
+
+impl ForEach for Preparing {
+    type Error = BackupError;
+
+    const NAMES: [&'static str; 2] = ["targetPath", "prepareStatus"];
+    const FAILED: &'static str = "Not all backups are prepared";
+
+    fn work(&self, backup: &Path) -> Result<(), BackupError> {
+        prepare(backup, &self.0).map(drop)
+    }
+
+    fn signal(error: &BackupError) -> Option<Signal> {
+        if let BackupError::Interrupted(signal) = error { Some(*signal) } else { None }
+    }
 }
 
 /// A quarter of the memory: this may be the machine of a server.
@@ -160,19 +128,4 @@ fn default_page_cache() -> u64 {
     let info = rustix::system::sysinfo();
     let memory = info.totalram.saturating_mul(u64::from(info.mem_unit));
     (memory / 4).clamp(LEAST, LARGEST)
-}
-
-/// The line of one backup.
-fn tell(target: &Path, result: &Result<(), BackupError>, verbose: bool, streams: &Streams) {
-    let (status, reason) = match result {
-        Ok(()) => ("successful", String::new()),
-        Err(error) => {
-            if verbose {
-                failure::report(&streams.err, "", error, true);
-            }
-            ("failed", root_cause(error))
-        }
-    };
-    let path = target.display();
-    streams.out.line(format_args!("targetPath={path}, prepareStatus={status}, reason={reason}"));
 }

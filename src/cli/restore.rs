@@ -1,14 +1,15 @@
 //! `restore`: backups become databases of this installation. Specification: command line 6.3.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Command;
 
 use super::database_name::{self, DatabaseName};
 use super::definition::{command, flag, help_flag, path};
+use super::each_backup::{self, EachError, ForEach};
 use super::environment::{Directories, Environment};
 use super::exit::Exit;
-use super::failure::{self, root_cause};
+use super::failure::root_cause;
 use super::grammar::Call;
 use super::java_path;
 use super::path_list::{self, BackupPath};
@@ -16,9 +17,8 @@ use super::signals;
 use super::streams::Streams;
 use super::usage::UsageError;
 use crate::backup::stop::{Signal, Stop};
-use crate::config::{ConfigError, Configuration, Sources};
-use crate::io::disk::{DiskError, OsDisk};
-use crate::restore::{Restore, RestoreError, Restored};
+use crate::io::disk::OsDisk;
+use crate::restore::{Restore, RestoreError};
 use crate::store::layout::DatabaseLayout;
 
 /// The command and its options.
@@ -91,63 +91,23 @@ impl RestoreArguments {
     }
 }
 
-/// Why nothing is restored.
-#[derive(Debug, thiserror::Error)]
-enum CommandError {
-    #[error("Config file [{}] does not exist.", .0.display())]
-    NoConfiguration(PathBuf),
-    #[error(transparent)]
-    Configuration(#[from] ConfigError),
-    #[error("{0} parameter can be applied only when --from match single path")]
-    OnlyForOne(&'static str),
-    #[error(transparent)]
-    Disk(#[from] DiskError),
-    #[error("signals can't be received: {0}")]
-    Signals(#[source] std::io::Error),
-    #[error("Restore command wasn't execute successfully")]
-    Failed,
-    #[error("interrupted by {0}")]
-    Interrupted(Signal),
-}
-
 /// Runs the command.
 pub(super) fn run(arguments: &RestoreArguments, environment: &Environment, streams: &Streams) -> Exit {
-    let directories = match environment.directories_or_say(streams) {
-        Ok(directories) => directories,
-        Err(exit) => return exit,
-    };
-    if arguments.verbose {
-        streams.out.line(format_args!("neo4j {}", super::VERSION));
-    }
-    match restore(arguments, &directories, streams) {
-        Ok(()) => Exit::Success,
-        Err(error) => {
-            let of_configuration = matches!(error, CommandError::Configuration(_));
-            failure::report_of_command(&streams.err, &error, of_configuration, arguments.verbose);
-            match error {
-                CommandError::Interrupted(signal) => Exit::Interrupted(signal),
-                _ => Exit::Failed,
-            }
-        }
-    }
+    each_backup::run(arguments.verbose, environment, streams, |directories| {
+        restore_all(arguments, directories, streams)
+    })
 }
 
-fn restore(
+fn restore_all(
     arguments: &RestoreArguments,
     directories: &Directories,
     streams: &Streams,
-) -> Result<(), CommandError> {
+) -> Result<(), EachError> {
     let file = directories.conf.join("neo4j.conf");
     if !file.exists() {
-        return Err(CommandError::NoConfiguration(file));
+        return Err(EachError::NoConfiguration(file));
     }
-    let configuration = Configuration::load(&Sources {
-        conf: &directories.conf,
-        home: &directories.home,
-        policy_home: &directories.home,
-        additional: None,
-        expand_commands: arguments.expand_commands,
-    })?;
+    let configuration = directories.configuration(None, arguments.expand_commands)?;
     let sources = path_list::resolve(&arguments.from)?;
     if sources.len() > 1 {
         for (given, option) in [
@@ -156,72 +116,79 @@ fn restore(
             (arguments.to_logs.is_some(), "--to-data-tx-directory"),
         ] {
             if given {
-                return Err(CommandError::OnlyForOne(option));
+                return Err(EachError::OnlyForOne(option));
             }
         }
     }
     let given = |directory: &Option<PathBuf>| directory.as_deref().map(java_path::absolute);
-    let databases =
-        given(&arguments.to_data).unwrap_or_else(|| configuration.data_directory.join("databases"));
-    let logs = given(&arguments.to_logs).unwrap_or_else(|| configuration.transaction_logs_root.clone());
     let stop = Stop::default();
-    let _signals = signals::runtime(&stop).map_err(CommandError::Signals)?;
-    let mut all = true;
-    for source in sources {
-        let name = source.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
-        let database = arguments.database.as_ref().map_or(name, |database| database.as_str().to_owned());
+    let _signals = signals::runtime(&stop).map_err(EachError::Signals)?;
+    let restoring = Restoring {
+        arguments,
+        databases: given(&arguments.to_data)
+            .unwrap_or_else(|| configuration.data_directory.join("databases")),
+        logs: given(&arguments.to_logs).unwrap_or_else(|| configuration.transaction_logs_root.clone()),
+        cluster_state: configuration.cluster_state_directory,
+        stop,
+        streams,
+    };
+    each_backup::each(&restoring, &sources, arguments.verbose, streams)
+}
+
+struct Restoring<'a> {
+    arguments: &'a RestoreArguments,
+    databases: PathBuf,
+    logs: PathBuf,
+    cluster_state: PathBuf,
+    stop: Stop,
+    streams: &'a Streams,
+}
+
+impl ForEach for Restoring<'_> {
+    type Error = RestoreError;
+
+    const NAMES: [&'static str; 2] = ["restorePath", "restoreStatus"];
+    const FAILED: &'static str = "Restore command wasn't execute successfully";
+
+    fn work(&self, backup: &Path) -> Result<(), RestoreError> {
+        let name = backup.file_name().map(|name| name.to_string_lossy().to_lowercase()).unwrap_or_default();
+        let database = self.arguments.database.as_ref().map_or(name, |database| database.as_str().to_owned());
         let restore = Restore {
             disk: OsDisk::shared(),
-            target: DatabaseLayout { database: databases.join(&database), logs: logs.join(&database) },
+            target: DatabaseLayout {
+                database: self.databases.join(&database),
+                logs: self.logs.join(&database),
+            },
             database,
-            source,
-            cluster_state: configuration.cluster_state_directory.clone(),
-            force: arguments.force,
-            moving: arguments.moving,
-            stop: stop.clone(),
+            source: backup.to_owned(),
+            cluster_state: self.cluster_state.clone(),
+            force: self.arguments.force,
+            moving: self.arguments.moving,
+            stop: self.stop.clone(),
         };
-        let result = restore.run();
-        all &= result.is_ok();
-        tell(&restore, &result, arguments.verbose, streams);
-        if let Err(RestoreError::Interrupted(signal)) = result {
-            return Err(CommandError::Interrupted(signal));
+        let restored = restore.run()?;
+        for remark in &restored.remarks {
+            self.streams.out.line(remark);
         }
+        if let Some(script) = &restored.metadata_script {
+            self.streams.out.line(format_args!(
+                "You need to execute {}. To execute the file use cypher-shell command with parameter `database => '{}'`",
+                script.display(),
+                restore.database
+            ));
+        }
+        Ok(())
     }
-    if all { Ok(()) } else { Err(CommandError::Failed) }
-}
 
-/// The line of one backup, and what is left to do.
-fn tell(restore: &Restore, result: &Result<Restored, RestoreError>, verbose: bool, streams: &Streams) {
-    let (status, reason) = match result {
-        Ok(restored) => {
-            for remark in &restored.remarks {
-                streams.out.line(remark);
-            }
-            if let Some(script) = &restored.metadata_script {
-                streams.out.line(format_args!(
-                    "You need to execute {}. To execute the file use cypher-shell command with parameter `database => \
-                     '{}'`",
-                    script.display(),
-                    restore.database
-                ));
-            }
-            ("successful", String::new())
-        }
-        Err(error) => {
-            if verbose {
-                failure::report(&streams.err, "", error, true);
-            }
-            ("failed", reason(error))
-        }
-    };
-    let path = restore.source.display();
-    streams.out.line(format_args!("restorePath={path}, restoreStatus={status}, reason={reason}"));
-}
+    fn signal(error: &RestoreError) -> Option<Signal> {
+        if let RestoreError::Interrupted(signal) = error { Some(*signal) } else { None }
+    }
 
-/// The text of an error; a refusal is told as Neo4j tells it, not as the system does.
-fn reason(error: &RestoreError) -> String {
-    match error {
-        RestoreError::NoPermission(_) => error.to_string(),
-        other => root_cause(other),
+    /// A refusal is told as Neo4j tells it, not as the system does.
+    fn reason(error: &RestoreError) -> String {
+        match error {
+            RestoreError::NoPermission(_) => error.to_string(),
+            other => root_cause(other),
+        }
     }
 }

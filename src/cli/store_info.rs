@@ -14,7 +14,7 @@ use super::grammar::Call;
 use super::streams::Streams;
 use super::usage::UsageError;
 use super::{failure, java_path};
-use crate::config::{ConfigError, Configuration, Sources};
+use crate::config::ConfigError;
 use crate::io::disk::DiskError;
 use crate::io::lock::{FileLock, LockError};
 use crate::store::format::{Release, release};
@@ -123,14 +123,8 @@ pub(super) fn run(arguments: &StoreInfoArguments, environment: &Environment, str
     if arguments.verbose {
         streams.out.line(format_args!("neo4j {}", super::VERSION));
     }
-    let sources = Sources {
-        conf: &directories.conf,
-        home: &directories.home,
-        policy_home: &directories.home,
-        additional: None,
-        expand_commands: arguments.expand_commands,
-    };
-    let told = Configuration::load(&sources)
+    let told = directories
+        .configuration(None, arguments.expand_commands)
         .map_err(StoreInfoError::from)
         .and_then(|configuration| tell(arguments, &configuration.transaction_logs_root));
     match told {

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use neo4j_admin::backup::BackupError;
-use neo4j_admin::catchup::message::{InfoResponse, MetadataKind};
-use neo4j_admin::catchup::server::{PreparedCopy, Source, SourceError, SourceFile, TransactionSource};
-use neo4j_admin::store::id::{DatabaseId, StoreId, TransactionId};
+use neo4j_admin::catchup::server::{Source, SourceError, SourceFile, TransactionSource};
+use neo4j_admin::store::id::{DatabaseId, TransactionId};
 
+use crate::support::around::{Around, Otherwise};
 use crate::support::backup_run::{BackupRun, not_continuable};
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::faulty_network::{Fault, FaultyNetwork};
@@ -139,8 +139,8 @@ struct Mischievous {
 }
 
 impl Mischievous {
-    fn new(mischief: Mischief) -> Self {
-        Self { inner: small_store::source(2), mischief }
+    fn source(mischief: Mischief) -> impl Source {
+        Around(Self { inner: small_store::source(2), mischief })
     }
 }
 
@@ -153,25 +153,11 @@ impl TransactionSource for One {
     }
 }
 
-impl Source for Mischievous {
-    fn databases(&self) -> Result<Vec<(String, DatabaseId)>, SourceError> {
-        self.inner.databases()
-    }
+impl Otherwise for Mischievous {
+    type Inner = MemorySource;
 
-    fn database_id(&self, name: &str) -> Result<DatabaseId, SourceError> {
-        self.inner.database_id(name)
-    }
-
-    fn store_id(&self, database: DatabaseId) -> Result<StoreId, SourceError> {
-        self.inner.store_id(database)
-    }
-
-    fn prepare(&self, database: DatabaseId) -> Result<Box<dyn PreparedCopy>, SourceError> {
-        self.inner.prepare(database)
-    }
-
-    fn last_checkpointed(&self, database: DatabaseId) -> Result<TransactionId, SourceError> {
-        self.inner.last_checkpointed(database)
+    fn inner(&self) -> &MemorySource {
+        &self.inner
     }
 
     fn store_file(&self, database: DatabaseId, name: &str) -> Result<Option<SourceFile>, SourceError> {
@@ -190,10 +176,6 @@ impl Source for Mischievous {
         }))
     }
 
-    fn last_committed(&self, database: DatabaseId) -> Result<TransactionId, SourceError> {
-        self.inner.last_committed(database)
-    }
-
     fn transactions(
         &self,
         database: DatabaseId,
@@ -204,19 +186,11 @@ impl Source for Mischievous {
         }
         self.inner.transactions(database, first)
     }
-
-    fn metadata(&self, name: &str, what: MetadataKind) -> Result<Vec<String>, SourceError> {
-        self.inner.metadata(name, what)
-    }
-
-    fn info(&self, name: &str, database: DatabaseId) -> Result<InfoResponse, SourceError> {
-        self.inner.info(name, database)
-    }
 }
 
 #[test]
 fn another_file_than_the_one_asked_for_is_refused() {
-    let error = refused(Mischievous::new(Mischief::OtherFile));
+    let error = refused(Mischievous::source(Mischief::OtherFile));
     assert_eq!(
         error,
         "the server was asked for the file \"neostore.propertystore.db\" and sends \
@@ -226,7 +200,7 @@ fn another_file_than_the_one_asked_for_is_refused() {
 
 #[test]
 fn another_transaction_than_the_one_asked_for_is_refused() {
-    let error = refused(Mischievous::new(Mischief::WrongFirstTransaction));
+    let error = refused(Mischievous::source(Mischief::WrongFirstTransaction));
     assert_eq!(
         error,
         "Expected the first received txId to be within the range: LongRange{from=5, to=5} but got: 6"
@@ -236,7 +210,7 @@ fn another_transaction_than_the_one_asked_for_is_refused() {
 #[test]
 fn a_file_that_never_ends_is_stopped_before_the_medium_is_full() {
     let (run, old) = over_a_good_one();
-    let server = Serving::start(Mischievous::new(Mischief::EndlessFile));
+    let server = Serving::start(Mischievous::source(Mischief::EndlessFile));
     let mut job = run.job_at_once(server.dialer());
     job.disk = FaultyDisk::with_room_for(40 << 20).shared();
     let error = job.back_up("neo4j").unwrap_err();

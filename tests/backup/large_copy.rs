@@ -15,7 +15,7 @@ use neo4j_admin::store::layout::RecordStore;
 use neo4j_admin::txlog::retention::Retention;
 
 use crate::support::backup_run::BackupRun;
-use crate::support::counting_source::{CountingSource, Counts};
+use crate::support::counting_source::{Counts, counting};
 use crate::support::digest;
 use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::random::rounds;
@@ -65,8 +65,7 @@ fn a_copy_that_was_cut_off_costs_what_was_on_its_way() {
     enlarge(&place, rounds("NEO4J_ADMIN_TEST_COPY_BYTES", 16_000_000) as u64);
     let size = |path: &str| std::fs::metadata(place.join(path)).unwrap().len();
     let expected = stores::digests()["standard"]["neo4j"].clone();
-    let source = CountingSource::new(StoreDirectory::open(original.path()).unwrap());
-    let counts = source.counts();
+    let (source, counts) = counting(StoreDirectory::open(original.path()).unwrap());
     let take = || -> Counts { std::mem::take(&mut *counts.lock().unwrap()) };
     let server = Serving::start(source);
 

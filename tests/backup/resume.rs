@@ -15,6 +15,7 @@ use super::assert_copy;
 use crate::support::backup_run::BackupRun;
 use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::live_source::{Asked, LiveSource};
+use crate::support::random::is_thorough;
 use crate::support::serving::{Serving, dialer};
 use crate::support::small_store;
 
@@ -48,7 +49,8 @@ fn back_up_by_one_connection(run: &BackupRun, dialer: Dialer) -> Result<(), Back
 #[test]
 fn a_copy_that_was_cut_anywhere_is_continued_with_the_files_that_it_lacks() {
     let (mut sealed, mut kept, mut received) = (0, 0, 0);
-    for frame in 0.. {
+    // Every other frame: a message has two, and a file an odd number.
+    for frame in (0..).step_by(if is_thorough() { 1 } else { 2 }) {
         let (source, server) = server();
         let run = BackupRun::new();
         let Some(came) = cut_off(&run, &server, frame) else { break };
@@ -92,7 +94,7 @@ fn a_copy_that_was_cut_anywhere_is_continued_with_the_files_that_it_lacks() {
         let last = Neostore::read(&run.path("neo4j/neostore")).unwrap().last_transaction().unwrap();
         assert_eq!(last, TransactionId(8 + i64::try_from(frame % 3).unwrap()), "{told}");
     }
-    assert!(sealed > 30 && kept > 100, "{sealed} sealed with {kept} files, {received} complete");
+    assert!(sealed > 15 && kept > 50, "{sealed} sealed with {kept} files, {received} complete");
 }
 
 /// Ends a run when so many files have come.

@@ -19,8 +19,10 @@
 mod checker;
 #[path = "check/database.rs"]
 mod database;
+mod memory;
 #[path = "check/ours.rs"]
 mod ours;
+mod support;
 
 use std::env;
 use std::path::Path;

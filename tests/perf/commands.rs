@@ -3,13 +3,7 @@
 //!
 //! `cargo bench --bench commands`. `NEO4J_ADMIN_BENCH_ROUNDS` (default 20): runs of each, of which the median counts.
 
-#[allow(dead_code, reason = "the fixtures of the tests do more than is used here")]
-#[path = "../support"]
-mod support {
-    pub mod relay;
-    pub mod stores;
-    pub mod tool;
-}
+mod support;
 
 use std::env;
 use std::time::{Duration, Instant};

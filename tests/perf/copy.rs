@@ -9,6 +9,7 @@
 mod bare;
 #[path = "copy/certificates.rs"]
 mod certificates;
+mod memory;
 #[path = "copy/program.rs"]
 mod program;
 #[path = "copy/source.rs"]
@@ -47,7 +48,7 @@ fn compare(name: &str, work: &Path, store: &Path, rounds: u64, tls: Option<&Cert
         let run = program::backup(work, server.port, tls);
         println!("  {name}: bare {} ({cipher}), backup {}", text(reference), text(run.time));
         ratios.push(reference.div_duration_f64(run.time));
-        peak = peak.max(run.peak_kib);
+        peak = peak.max(run.peak_bytes);
         bare.push(reference);
         ours.push(run.time);
     }
@@ -58,7 +59,7 @@ fn compare(name: &str, work: &Path, store: &Path, rounds: u64, tls: Option<&Cert
         text(median(&mut ours)),
         ratios[ratios.len() / 2],
         ratios[0],
-        peak / 1024
+        peak >> 20
     );
 }
 

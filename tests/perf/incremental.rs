@@ -20,19 +20,7 @@
 
 #[path = "recover/image.rs"]
 mod image;
-#[path = "recover/kernel.rs"]
-mod kernel;
-#[allow(dead_code, reason = "the fixtures of the tests do more than is used here")]
-#[path = "../support"]
-mod support {
-    pub mod backup_run;
-    pub mod faulty_disk;
-    pub mod live_source;
-    pub mod memory_source;
-    pub mod real_database;
-    pub mod serving;
-    pub mod transactions;
-}
+mod support;
 
 use std::env;
 use std::fs::OpenOptions;

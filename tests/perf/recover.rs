@@ -19,10 +19,10 @@
 
 #[path = "recover/image.rs"]
 mod image;
-#[path = "recover/kernel.rs"]
-mod kernel;
+mod memory;
 #[path = "recover/ours.rs"]
 mod ours;
+mod support;
 #[path = "recover/theirs.rs"]
 mod theirs;
 
@@ -48,7 +48,7 @@ fn main() {
         image.transactions,
         megabytes(image.log_bytes)
     );
-    let base = env::var_os("NEO4J_ADMIN_BENCH_DIR").map_or_else(memory, PathBuf::from);
+    let base = env::var_os("NEO4J_ADMIN_BENCH_DIR").map_or_else(in_memory, PathBuf::from);
     let work = tempfile::tempdir_in(base).expect("a working directory");
     let page_cache = number("NEO4J_ADMIN_BENCH_PAGECACHE", 8 << 20);
     let rounds = number("NEO4J_ADMIN_BENCH_ROUNDS", 3);
@@ -97,7 +97,7 @@ fn image() -> Image {
     Image::find(&format, bytes, number("NEO4J_ADMIN_BENCH_TRANSACTIONS", 500_000))
 }
 
-fn memory() -> PathBuf {
+fn in_memory() -> PathBuf {
     let memory = Path::new("/dev/shm");
     if memory.is_dir() { memory.to_owned() } else { env::temp_dir() }
 }

@@ -3,15 +3,7 @@
 //! `cargo bench --bench verify`. The two take turns. `NEO4J_ADMIN_BENCH_BYTES` (default 2 GiB), `NEO4J_ADMIN_BENCH_ROUNDS`
 //! (default 5), `NEO4J_ADMIN_BENCH_DIR` (default: the system's directory for temporary files).
 
-#[path = "copy/source.rs"]
-#[allow(dead_code, reason = "the bench of copies uses all of it")]
-mod source;
-#[allow(dead_code, reason = "the fixtures of the tests do more than is used here")]
-#[path = "../support"]
-mod support {
-    pub mod relay;
-    pub mod tool;
-}
+mod support;
 
 use std::env;
 use std::fs::{self, File};
@@ -20,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use support::relay::Relay;
+use support::source;
 use support::tool::Tool;
 
 fn main() {

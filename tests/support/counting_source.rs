@@ -4,27 +4,23 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex};
 
-use neo4j_admin::catchup::message::{InfoResponse, MetadataKind};
-use neo4j_admin::catchup::server::{PreparedCopy, Source, SourceError, SourceFile, TransactionSource};
-use neo4j_admin::store::id::{DatabaseId, StoreId, TransactionId};
+use neo4j_admin::catchup::server::{PreparedCopy, Source, SourceError, SourceFile};
+use neo4j_admin::store::id::{DatabaseId, TransactionId};
+
+use super::around::{Around, Otherwise};
 
 /// Bytes of each file that were read to be sent, by its path.
 pub type Counts = BTreeMap<String, u64>;
 
-/// Serves what `inner` serves.
-pub struct CountingSource<S> {
-    inner: S,
-    counts: Arc<Mutex<Counts>>,
+/// Serves what `inner` serves, and counts it.
+pub fn counting<S: Source>(inner: S) -> (Around<Counting<S>>, Arc<Mutex<Counts>>) {
+    let counts = Arc::default();
+    (Around(Counting { inner, counts: Arc::clone(&counts) }), counts)
 }
 
-impl<S> CountingSource<S> {
-    pub fn new(inner: S) -> Self {
-        Self { inner, counts: Arc::default() }
-    }
-
-    pub fn counts(&self) -> Arc<Mutex<Counts>> {
-        self.counts.clone()
-    }
+pub struct Counting<S> {
+    inner: S,
+    counts: Arc<Mutex<Counts>>,
 }
 
 fn counted(counts: &Arc<Mutex<Counts>>, file: SourceFile) -> SourceFile {
@@ -67,17 +63,11 @@ impl PreparedCopy for Prepared {
     }
 }
 
-impl<S: Source> Source for CountingSource<S> {
-    fn databases(&self) -> Result<Vec<(String, DatabaseId)>, SourceError> {
-        self.inner.databases()
-    }
+impl<S: Source> Otherwise for Counting<S> {
+    type Inner = S;
 
-    fn database_id(&self, name: &str) -> Result<DatabaseId, SourceError> {
-        self.inner.database_id(name)
-    }
-
-    fn store_id(&self, database: DatabaseId) -> Result<StoreId, SourceError> {
-        self.inner.store_id(database)
+    fn inner(&self) -> &S {
+        &self.inner
     }
 
     fn prepare(&self, database: DatabaseId) -> Result<Box<dyn PreparedCopy>, SourceError> {
@@ -85,31 +75,7 @@ impl<S: Source> Source for CountingSource<S> {
         Ok(Box::new(Prepared { inner, counts: self.counts.clone() }))
     }
 
-    fn last_checkpointed(&self, database: DatabaseId) -> Result<TransactionId, SourceError> {
-        self.inner.last_checkpointed(database)
-    }
-
     fn store_file(&self, database: DatabaseId, name: &str) -> Result<Option<SourceFile>, SourceError> {
         Ok(self.inner.store_file(database, name)?.map(|file| counted(&self.counts, file)))
-    }
-
-    fn last_committed(&self, database: DatabaseId) -> Result<TransactionId, SourceError> {
-        self.inner.last_committed(database)
-    }
-
-    fn transactions(
-        &self,
-        database: DatabaseId,
-        first: TransactionId,
-    ) -> Result<Option<Box<dyn TransactionSource>>, SourceError> {
-        self.inner.transactions(database, first)
-    }
-
-    fn metadata(&self, name: &str, what: MetadataKind) -> Result<Vec<String>, SourceError> {
-        self.inner.metadata(name, what)
-    }
-
-    fn info(&self, name: &str, database: DatabaseId) -> Result<InfoResponse, SourceError> {
-        self.inner.info(name, database)
     }
 }

@@ -1,5 +1,6 @@
 //! Fixtures: what several tests arrange.
 
+pub mod around;
 pub mod backup_run;
 pub mod compare;
 pub mod counting_source;
@@ -16,6 +17,7 @@ pub mod memory_source;
 pub mod mutate;
 pub mod peer;
 pub mod power_cut;
+pub mod program;
 pub mod random;
 pub mod real_database;
 pub mod recovery;

@@ -34,3 +34,8 @@ impl Random {
 pub fn rounds(variable: &str, default: usize) -> usize {
     std::env::var(variable).map_or(default, |value| value.parse().expect(variable))
 }
+
+/// Whether every moment of a run is to be tried, not some: `NEO4J_ADMIN_TEST_EVERY_STOP` is set.
+pub fn is_thorough() -> bool {
+    std::env::var_os("NEO4J_ADMIN_TEST_EVERY_STOP").is_some()
+}

@@ -4,7 +4,7 @@
 //! | Variable | Default | Meaning |
 //! |---|---|---|
 //! | `NEO4J_ADMIN_TEST_EVERY_STOP` | not set | if set: every step and frame, with all kinds of faults at each |
-//! | `NEO4J_ADMIN_TEST_KILLS` | 4 | processes that are killed at a random time, of each kind |
+//! | `NEO4J_ADMIN_TEST_KILLS` | 2 | processes that are killed at a random time, of each kind |
 
 pub mod real;
 pub mod scene;
@@ -22,12 +22,12 @@ use crate::support::backup_run::BackupRun;
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::faulty_network::{Fault, FaultyNetwork};
 use crate::support::power_cut::{Loss, PowerCut};
-use crate::support::random::{Random, rounds};
+use crate::support::random::{Random, is_thorough, rounds};
 use crate::support::serving::dialer;
 use crate::support::tool::{Outcome, Tool};
 
 /// Moments of a run that are tried by default, besides the last ones.
-const MOMENTS: usize = 16;
+const MOMENTS: usize = 8;
 
 fn scenes() -> Vec<Box<dyn Scene>> {
     let boxed = |scene| -> Box<dyn Scene> { scene };
@@ -36,17 +36,13 @@ fn scenes() -> Vec<Box<dyn Scene>> {
     small.chain(real).collect()
 }
 
-fn is_thorough() -> bool {
-    std::env::var_os("NEO4J_ADMIN_TEST_EVERY_STOP").is_some()
-}
-
 /// Some of the moments of a run, the last ones included, which matter most.
 fn moments(steps: usize, scene: &dyn Scene) -> Vec<usize> {
     if is_thorough() {
         return (0..=steps).collect();
     }
     let wanted = MOMENTS / scene.share();
-    let last = 10 / scene.share();
+    let last = (6 / scene.share()).max(1);
     (0..=steps).filter(|step| step % steps.div_ceil(wanted) == 0 || steps - step < last).collect()
 }
 
@@ -187,7 +183,7 @@ fn a_process_that_is_killed_at_any_time_leaves_a_backup_and_the_next_run_succeed
         let outcome = tool.run(scene.words(&run));
         assert_eq!(outcome.code, Some(0), "{outcome}");
         let whole = began.elapsed().as_micros();
-        for round in 0..rounds("NEO4J_ADMIN_TEST_KILLS", 4) {
+        for round in 0..rounds("NEO4J_ADMIN_TEST_KILLS", 2) {
             let run = scene.arrange();
             let mut child = tool.command(scene.words(&run)).spawn().unwrap();
             let after = Duration::from_micros(random.below(usize::try_from(whole).unwrap()) as u64);

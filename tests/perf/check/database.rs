@@ -12,10 +12,10 @@ use neo4j_admin::store::neostore::Neostore;
 use neo4j_admin::store::page_cache::PageCache;
 use neo4j_admin::store::stores::Stores;
 use rustix::fs::{Advice, fadvise};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::checker;
 use super::number;
+use super::support::oracle;
 
 /// A database at rest.
 pub struct Database {
@@ -48,7 +48,7 @@ impl Database {
                 fs::remove_dir_all(&unfinished).expect("deleted");
             }
             let scratch = tempfile::tempdir().expect("a directory");
-            checker::ask(&json!({
+            let _: Value = oracle::ask(&json!({
                 "job": "largestore", "directory": unfinished, "scratch": scratch.path(), "format": format, "seed": 1,
                 "nodes": nodes, "relationships": relationships,
             }));

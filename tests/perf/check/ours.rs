@@ -10,6 +10,7 @@ use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::store::layout::DatabaseLayout;
 use serde::{Deserialize, Serialize};
 
+use super::memory::peak_bytes;
 use super::number;
 
 /// The word with which this program checks a directory.
@@ -55,13 +56,9 @@ pub fn check(directory: &Path) {
     let verdict = check.run(&Unwatched).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let seconds = began.elapsed().as_secs_f64();
     assert!(verdict.is_consistent(), "{}", verdict.summary);
-    println!("{}", serde_json::to_string(&Run { seconds, peak_bytes: peak_bytes() }).expect("text"));
-}
-
-/// Of this process. Specification: proc(5).
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib << 10
+    println!(
+        "{}",
+        serde_json::to_string(&Run { seconds, peak_bytes: peak_bytes("self").expect("Linux") })
+            .expect("text")
+    );
 }

@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::certificates::Certificates;
+use crate::memory;
 use crate::source::clear;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_neo4j-admin");
@@ -55,8 +56,8 @@ impl Drop for Server {
 pub struct Run {
     /// From the start of the process to its end.
     pub time: Duration,
-    /// Largest resident memory, KiB.
-    pub peak_kib: u64,
+    /// Most memory at any moment.
+    pub peak_bytes: u64,
 }
 
 /// A full backup into a fresh directory.
@@ -71,10 +72,10 @@ pub fn backup(work: &Path, port: u16, tls: Option<&Certificates>) -> Run {
     let start = Instant::now();
     let mut child = command.stdout(Stdio::null()).spawn().expect("the program");
     // The high-water mark only grows, so the last one that can be read is the peak, a few milliseconds apart.
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak_kib = 0;
+    let process = child.id().to_string();
+    let mut peak_bytes = 0;
     let exit = loop {
-        peak_kib = high_water(&status).unwrap_or(peak_kib);
+        peak_bytes = memory::peak_bytes(&process).unwrap_or(peak_bytes);
         if let Some(exit) = child.try_wait().expect("the program") {
             break exit;
         }
@@ -82,7 +83,7 @@ pub fn backup(work: &Path, port: u16, tls: Option<&Certificates>) -> Run {
     };
     let time = start.elapsed();
     assert!(exit.success(), "the backup failed");
-    Run { time, peak_kib }
+    Run { time, peak_bytes }
 }
 
 /// Median time from the start of the process to its first byte on a connection.
@@ -115,10 +116,4 @@ fn command(work: &Path, target: &Path, port: u16) -> Command {
         .arg(format!("--from=127.0.0.1:{port}"))
         .arg(format!("--report-dir={}", work.display()));
     command
-}
-
-fn high_water(status: &str) -> Option<u64> {
-    let status = fs::read_to_string(status).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse().ok()
 }

@@ -11,7 +11,7 @@ use neo4j_admin::txlog::tail::Tail;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::kernel;
+use super::support::oracle;
 
 /// A crashed database, not to be changed.
 pub struct Image {
@@ -42,7 +42,7 @@ impl Image {
                 fs::remove_dir_all(&unfinished).expect("deleted");
             }
             let scratch = tempfile::tempdir().expect("a directory");
-            let Made {} = kernel::ask(&json!({
+            let Made {} = oracle::ask(&json!({
                 "job": "crashbench", "directory": unfinished, "scratch": scratch.path(), "format": format, "seed": 1,
                 "bytes": bytes, "transactions": transactions, "pagecache": page_cache(bytes).to_string(),
             }));

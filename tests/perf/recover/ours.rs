@@ -10,6 +10,7 @@ use neo4j_admin::recovery::{Outcome, Recovery, Silent};
 use neo4j_admin::store::layout::DatabaseLayout;
 use serde::{Deserialize, Serialize};
 
+use super::memory::peak_bytes;
 use super::number;
 
 /// The word with which this program recovers a directory.
@@ -57,14 +58,7 @@ pub fn recover(directory: &Path) {
     let outcome = recovery.run(&Silent).unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
     let millis = began.elapsed().as_secs_f64() * 1e3;
     let Outcome::Recovered(recovered) = outcome else { panic!("{} needs no recovery", directory.display()) };
-    let run = Run { millis, peak_bytes: peak_bytes(), transactions: recovered.transactions };
+    let run =
+        Run { millis, peak_bytes: peak_bytes("self").expect("Linux"), transactions: recovered.transactions };
     println!("{}", serde_json::to_string(&run).expect("text"));
-}
-
-/// Of this process. Specification: proc(5).
-fn peak_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
-    let kib: u64 = line.trim().trim_end_matches(" kB").parse().expect("a number");
-    kib << 10
 }

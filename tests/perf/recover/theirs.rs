@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::kernel::ask;
+use super::support::oracle;
 
 #[derive(Deserialize)]
 struct Timed {
@@ -14,7 +14,7 @@ struct Timed {
 
 /// Milliseconds of the kernel's recovery of a copy.
 pub fn recover(image: &Path, scratch: &Path, page_cache: u64) -> f64 {
-    let Timed { millis } = ask(&json!({
+    let Timed { millis } = oracle::ask(&json!({
         "job": "recoverbench", "directory": image, "scratch": scratch, "pagecache": page_cache.to_string(), "runs": 1,
     }));
     millis[0]
