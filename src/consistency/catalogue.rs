@@ -169,6 +169,7 @@ errors!(Schema {
     SCHEMA_CYCLE = "The property chain of the schema rule goes round",
     // Neo4j's checker aborts.
     SCHEMA_UNREADABLE = "A property of the schema rule can't be read",
+    SCHEMA_IMPOSSIBLE = "The schema rule can't exist",
     SCHEMA_NO_OWNED_INDEX = "The constraint does not say which index it owns",
 });
 warnings!(Schema {

@@ -12,7 +12,7 @@ use super::tokens::TokenSet;
 use crate::gbptree::{Tree, TreeError};
 use crate::index::lucene::{self, LuceneError, LuceneIndex, LuceneState};
 use crate::index::token::{TokenIndex, TokenState};
-use crate::index::value::{ValueLayout, ValueState};
+use crate::index::value::{SpatialSettings, ValueLayout, ValueState};
 use crate::index::{IndexError, files};
 use crate::io::disk::Disk;
 use crate::store::id::SchemaId;
@@ -71,7 +71,8 @@ impl Indexes {
         report: &Reporter<'_>,
     ) -> Result<Self, CheckError> {
         let mut indexes = Self::default();
-        for rule in rules.iter().filter_map(|record| record.when_opened().as_ref().ok()) {
+        let known = rules.iter().filter(|record| record.has_provider());
+        for rule in known.filter_map(|record| record.when_opened().as_ref().ok()) {
             let RuleKind::Index(index) = &rule.kind else { continue };
             // A full-text index has the names of its keys in its documents.
             let is_nameless = index.provider == IndexProvider::Fulltext
@@ -169,6 +170,10 @@ impl Indexes {
                 }
                 Err(error) => return unreadable(error),
             }
+        }
+        // Neo4j can't tell where points would be.
+        if tree.is_some() && index.provider != IndexProvider::Range && SpatialSettings::of(index).is_err() {
+            return Ok(IndexState::Unusable);
         }
         self.properties.push(PropertyIndex { rule: rule.clone(), tree, entries: None, lucene });
         Ok(IndexState::Online)

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::blocks::Blocks;
-use super::chain_walk::{Step, Visited, walk};
+use super::chain_walk::Visited;
 use super::error::CheckError;
 use super::ids::HighIds;
 use super::raw::{NONE, RawDynamic, RawProperty, RawReader, RawSchema};
 use super::tokens::{Purpose, TokenSet};
-use crate::store::error::{Malformed, MalformedRule};
+use super::value_text::TypedText;
+use crate::index::value::ValueLayout;
+use crate::store::error::MalformedRule;
 use crate::store::id::SchemaId;
 use crate::store::schema::{
     ConstraintType, EntityType, IndexProvider, IndexType, RuleKind, SchemaDescriptor, SchemaPattern,
@@ -27,12 +29,24 @@ pub(super) struct RuleRecord {
     pub rule: Result<SchemaRule, Unreadable>,
     /// As it was read for the indexes to be opened, if that may be something else.
     opened: Option<Result<SchemaRule, Unreadable>>,
+    /// The provider of its index, if there is no such provider: the index is left alone, and the rule has another one.
+    unknown_provider: Option<String>,
 }
 
 impl RuleRecord {
     /// The rule as it was read for the indexes to be opened; reports describe it so.
     pub fn when_opened(&self) -> &Result<SchemaRule, Unreadable> {
         self.opened.as_ref().unwrap_or(&self.rule)
+    }
+
+    /// Whether there is a provider for its index.
+    pub fn has_provider(&self) -> bool {
+        self.unknown_provider.is_none()
+    }
+
+    /// One of its rules as reports describe it.
+    pub fn describe(&self, rule: &SchemaRule, names: Names<'_>) -> String {
+        describe_of(rule, names, self.unknown_provider.as_deref())
     }
 }
 
@@ -45,6 +59,8 @@ pub(super) enum Unreadable {
     Cycle,
     /// One of its values can't be read. Neo4j's checker aborts.
     Value,
+    /// It says what no rule says, and why that can't be. Neo4j's checker aborts.
+    Impossible(&'static str),
 }
 
 const EXCEPTION: &str = "org.neo4j.internal.kernel.api.exceptions.schema.MalformedSchemaRuleException: ";
@@ -71,13 +87,14 @@ pub(super) fn read_all(
     for id in slots.first()..end {
         let record = reader.get(id as i64)?;
         if record.used {
-            let rule = read(stores, keys, record, Purpose::Checking)?;
+            let mut unknown_provider = None;
+            let rule = read(stores, keys, record, Purpose::Checking, &mut unknown_provider)?;
             let opened = if keys.depends_on_purpose() {
-                Some(read(stores, keys, record, Purpose::Opening)?)
+                Some(read(stores, keys, record, Purpose::Opening, &mut unknown_provider)?)
             } else {
                 None
             };
-            rules.push(RuleRecord { record, rule, opened });
+            rules.push(RuleRecord { record, rule, opened, unknown_provider });
         }
     }
     Ok(rules)
@@ -88,6 +105,7 @@ fn read(
     keys: &TokenSet,
     record: RawSchema,
     purpose: Purpose,
+    unknown_provider: &mut Option<String>,
 ) -> Result<Result<SchemaRule, Unreadable>, CheckError> {
     let id = SchemaId(record.id as u64);
     if record.property == NONE {
@@ -97,18 +115,115 @@ fn read(
         Ok(map) => map,
         Err(unreadable) => return Ok(Err(unreadable)),
     };
-    Ok(SchemaRule::from_map(id, &mut map).map_err(|malformed| match malformed {
-        MalformedRule::Word { key: "schemaRuleType", value } => {
-            Unreadable::malformed(&format!("Can not create a schema rule of type: {value}"))
+    if let Some(provider) = replace_unknown_provider(&mut map) {
+        *unknown_provider = Some(provider);
+    }
+    let rule = match SchemaRule::from_map(id, &mut map.clone()) {
+        Ok(rule) => rule,
+        Err(malformed) => return Ok(Err(Unreadable::malformed(&reason(&malformed, &map)))),
+    };
+    Ok(match impossible(&rule) {
+        Some(why) => Err(Unreadable::Impossible(why)),
+        None => Ok(rule),
+    })
+}
+
+/// What Neo4j says of a rule with these properties.
+fn reason(malformed: &MalformedRule, map: &RuleMap) -> String {
+    match malformed {
+        MalformedRule::Word { key, value } => match *key {
+            "schemaRuleType" => format!("Can not create a schema rule of type: {value}"),
+            "schemaEntityType" => format!("Did not recognize entity type: {value}"),
+            "schemaPropertySchemaType" => format!("Did not recognize property schema type: {value}"),
+            "indexRuleType" => format!("Did not recognize index rule type: {value}"),
+            "constraintRuleType" => format!("Did not recognize constraint rule type: {value}"),
+            _ => format!("Did not recognize index type: {value}"),
+        },
+        MalformedRule::Missing(key) | MalformedRule::Type(key) => {
+            let wanted = match *key {
+                "schemaEntityIds" | "schemaPropertyIds" => "IntArray",
+                "owningConstraint" | "ownedIndex" => "LongValue",
+                _ => "TextValue",
+            };
+            let found = map.get(*key).map_or_else(|| "null".to_owned(), |value| TypedText(value).to_string());
+            format!("Expected property {PREFIX}{key} to be a {wanted} but was {found}")
         }
-        MalformedRule::Missing(key) => {
-            Unreadable::malformed(&format!("Expected property {PREFIX}{key} to be a TextValue but was null"))
+        MalformedRule::Key(_) => format!("The rule can't be read: {malformed}."),
+    }
+}
+
+/// No token.
+const NO_TOKEN: u32 = u32::MAX;
+
+/// Why there can be no such rule.
+fn impossible(rule: &SchemaRule) -> Option<&'static str> {
+    let SchemaDescriptor { entity, pattern, entity_tokens, property_keys } = &rule.schema;
+    if rule.name.trim().is_empty() {
+        return Some("it has an empty name");
+    }
+    match pattern {
+        SchemaPattern::EntityTokens if !entity_tokens.is_empty() || !property_keys.is_empty() => {
+            return Some("it is of all labels or types, and names some or a property");
         }
-        other => Unreadable::malformed(&format!("The rule can't be read: {other}.")),
-    }))
+        SchemaPattern::EntityTokens => {}
+        SchemaPattern::CompleteAllTokens | SchemaPattern::PartialAnyToken => {
+            if property_keys.is_empty() || property_keys.iter().any(|key| key.0 == NO_TOKEN) {
+                return Some("it names no property");
+            }
+            if entity_tokens.is_empty() || entity_tokens.contains(&NO_TOKEN) {
+                return Some("it names no label or type");
+            }
+        }
+    }
+    if *pattern == SchemaPattern::CompleteAllTokens && entity_tokens.len() > 1 {
+        return Some("it is of the entities with all of several labels or types");
+    }
+    match &rule.kind {
+        RuleKind::Index(index) => match index.owning_constraint {
+            Some(owner) if owner.0.cast_signed() < 0 => {
+                Some("the id of the constraint that it serves is negative")
+            }
+            Some(_) if !index.unique => Some("it serves a constraint and is not unique"),
+            _ if (index.provider == IndexProvider::TokenLookup)
+                != (index.index_type == IndexType::Lookup)
+                && *pattern == SchemaPattern::EntityTokens =>
+            {
+                Some("its type is not that of its provider")
+            }
+            // Neo4j's checker can't compare the keys of such an index.
+            _ if *pattern == SchemaPattern::PartialAnyToken && ValueLayout::of(rule).is_some() => {
+                Some("its provider keeps no entities that lack a property")
+            }
+            _ => None,
+        },
+        RuleKind::Constraint(constraint) => {
+            let is_unique = constraint.constraint_type != ConstraintType::Exists;
+            if is_unique && (*entity == EntityType::Relationship || *pattern == SchemaPattern::EntityTokens) {
+                return Some("it demands unique values of other things than nodes with a label");
+            }
+            None
+        }
+    }
 }
 
 type RuleMap = BTreeMap<String, Value>;
+
+/// Neo4j reads a rule whatever its provider is called. A name of none is replaced by that of one, and returned.
+fn replace_unknown_provider(map: &mut RuleMap) -> Option<String> {
+    const NAME: &str = "indexProviderName";
+    const VERSION: &str = "indexProviderVersion";
+    let provider = match (map.get(NAME), map.get(VERSION)) {
+        (Some(Value::String(name)), Some(Value::String(version))) => format!("{name}-{version}"),
+        _ => return None,
+    };
+    if IndexProvider::named(&provider).is_some() {
+        return None;
+    }
+    let (name, version) = IndexProvider::NativeBtree.word().rsplit_once('-')?;
+    map.insert(NAME.to_owned(), Value::String(name.to_owned()));
+    map.insert(VERSION.to_owned(), Value::String(version.to_owned()));
+    Some(provider)
+}
 
 fn read_map(
     stores: &Stores,
@@ -134,11 +249,7 @@ fn read_map(
             return Ok(Err(invalid()));
         }
         for block in Blocks::of(&record.words) {
-            let block = match block {
-                Ok(block) => block,
-                Err(Malformed::TooManyWords) => return Ok(Err(invalid())),
-                Err(_) => return Ok(Err(Unreadable::Value)),
-            };
+            let Ok(block) = block else { return Ok(Err(invalid())) };
             let key = i64::from(block.key.0);
             let Some(name) = keys.internal_name(key, purpose) else {
                 return Ok(Err(Unreadable::malformed(&format!(
@@ -154,7 +265,7 @@ fn read_map(
     Ok(Ok(map))
 }
 
-/// `None`: it can't be read.
+/// `None`: it can't be read. Whether records of a long value are in use is not looked at.
 fn read_value(stores: &Stores, content: Content) -> Result<Option<Value>, CheckError> {
     let (file, first) = match content {
         Content::Value(value) => return Ok(Some(value)),
@@ -162,14 +273,18 @@ fn read_value(stores: &Stores, content: Content) -> Result<Option<Value>, CheckE
         Content::Array(first) => (&stores.arrays, first),
     };
     let mut reader: RawReader<'_, RawDynamic> = RawReader::new(file.slots());
+    let mut visited = Visited::default();
     let mut bytes = Vec::new();
-    let mut sound = true;
-    walk(&mut reader, first.0 as i64, Some(&mut bytes), |step| {
-        sound &= matches!(step, Step::NotFull(_));
-        Ok(())
-    })?;
+    let mut next = first.0 as i64;
+    while next != NONE {
+        if visited.closes(next) {
+            return Ok(None);
+        }
+        let record = reader.get(next)?;
+        bytes.extend_from_slice(&record.data);
+        next = record.header.next;
+    }
     Ok(match content {
-        _ if !sound => None,
         Content::Array(_) => array::decode(&bytes).ok().map(Value::Array),
         _ => Some(Value::String(String::from_utf8_lossy(&bytes).into_owned())),
     })
@@ -217,14 +332,15 @@ impl Names<'_> {
         unknown: &str,
         of: impl Fn(&Tokens<'t>) -> &'t TokenSet,
     ) -> String {
+        let id = id.cast_signed();
         let named = |tokens: &Tokens<'t>| {
             let name = of(tokens).name(id.into());
-            let name = name.map_or_else(|| format!("[no such {unknown}: {id}]"), str::to_owned);
-            if name.contains(':') { format!("`{name}`") } else { name }
+            name.map_or_else(|| format!("[no such {unknown}: {id}]"), str::to_owned)
         };
+        let quoted = |name: String| if name.contains(':') { format!("`{name}`") } else { name };
         match self {
-            Self::Plain(tokens) => named(tokens),
-            Self::WithIds(tokens) => format!("{}[{id}]", named(tokens)),
+            Self::Plain(tokens) => quoted(named(tokens)),
+            Self::WithIds(tokens) => quoted(format!("{}[{id}]", named(tokens))),
             Self::Ids => format!("{kind}[{id}]"),
         }
     }
@@ -232,21 +348,26 @@ impl Names<'_> {
 
 /// A rule as reports describe it. Specification: consistency check 5.7.
 pub(super) fn describe(rule: &SchemaRule, names: Names<'_>) -> String {
+    describe_of(rule, names, None)
+}
+
+fn describe_of(rule: &SchemaRule, names: Names<'_>, unknown_provider: Option<&str>) -> String {
     let schema = describe_schema(&rule.schema, names);
     let (id, name) = (rule.id.0, &rule.name);
     match &rule.kind {
         RuleKind::Index(index) => {
-            let class = match (index.index_type, index.unique) {
-                (IndexType::Lookup, _) => "TOKEN",
+            let class = match (rule.schema.pattern, index.unique) {
+                (SchemaPattern::EntityTokens, _) => "TOKEN",
                 (_, true) => "UNIQUE",
                 (_, false) => "GENERAL",
             };
             let owner = index.owning_constraint.filter(|_| index.unique);
-            let owner = owner.map(|id| format!(", owningConstraint={}", id.0)).unwrap_or_default();
+            let owner =
+                owner.map(|id| format!(", owningConstraint={}", id.0.cast_signed())).unwrap_or_default();
             format!(
                 "Index( id={id}, name='{name}', type='{class} {}', schema={schema}, indexProvider='{}'{owner} )",
-                index_type(index.index_type),
-                provider(index.provider)
+                index.index_type.word(),
+                unknown_provider.unwrap_or(index.provider.word())
             )
         }
         RuleKind::Constraint(constraint) => {
@@ -258,7 +379,7 @@ pub(super) fn describe(rule: &SchemaRule, names: Names<'_>) -> String {
             };
             let owned =
                 constraint.owned_index.filter(|_| constraint.constraint_type != ConstraintType::Exists);
-            let owned = owned.map(|id| format!(", ownedIndex={}", id.0)).unwrap_or_default();
+            let owned = owned.map(|id| format!(", ownedIndex={}", id.0.cast_signed())).unwrap_or_default();
             format!("Constraint( id={id}, name='{name}', type='{class}', schema={schema}{owned} )")
         }
     }
@@ -283,28 +404,5 @@ fn describe_schema(schema: &SchemaDescriptor, names: Names<'_>) -> String {
     match schema.entity {
         EntityType::Node => format!("({tokens}{keys})"),
         EntityType::Relationship => format!("-[{tokens}{keys}]-"),
-    }
-}
-
-fn index_type(index_type: IndexType) -> &'static str {
-    match index_type {
-        IndexType::Btree => "BTREE",
-        IndexType::Fulltext => "FULLTEXT",
-        IndexType::Lookup => "LOOKUP",
-        IndexType::Text => "TEXT",
-        IndexType::Range => "RANGE",
-        IndexType::Point => "POINT",
-    }
-}
-
-fn provider(provider: IndexProvider) -> &'static str {
-    match provider {
-        IndexProvider::NativeBtree => "native-btree-1.0",
-        IndexProvider::LuceneNative => "lucene+native-3.0",
-        IndexProvider::Fulltext => "fulltext-1.0",
-        IndexProvider::TokenLookup => "token-lookup-1.0",
-        IndexProvider::Text => "text-1.0",
-        IndexProvider::Range => "range-1.0",
-        IndexProvider::Point => "point-1.0",
     }
 }

@@ -9,8 +9,9 @@ use super::context::Context;
 use super::error::CheckError;
 use super::indexes::IndexState;
 use super::report::Finding;
-use super::rules::{Names, RuleRecord, Unreadable, describe};
+use super::rules::{Names, RuleRecord, Unreadable};
 use super::text::{SchemaText, TokenKind};
+use super::tokens::TokenSet;
 use crate::store::id::SchemaId;
 use crate::store::schema::{
     ConstraintRule, ConstraintType, EntityType, IndexRule, IndexType, RuleKind, SchemaPattern, SchemaRule,
@@ -66,10 +67,11 @@ impl<'r> Check<'_, 'r> {
     fn with_text(&self, record: &RuleRecord, say: impl FnOnce(&SchemaText<'_>)) {
         let names = Names::Plain(self.context.tokens());
         let description = match record.when_opened() {
-            Ok(rule) => Ok(describe(rule, names)),
+            Ok(rule) => Ok(record.describe(rule, names)),
             Err(Unreadable::Malformed(reason)) => Err(reason.clone()),
             Err(Unreadable::Cycle) => Err("its properties go round".to_owned()),
             Err(Unreadable::Value) => Err("one of its values can't be read".to_owned()),
+            Err(Unreadable::Impossible(why)) => Err((*why).to_owned()),
         };
         let description = description.as_deref().map_err(String::as_str);
         say(&SchemaText { record: record.record, description });
@@ -82,6 +84,7 @@ impl<'r> Check<'_, 'r> {
             Err(Unreadable::Malformed(_)) => c::SCHEMA_MALFORMED,
             Err(Unreadable::Cycle) => c::SCHEMA_CYCLE,
             Err(Unreadable::Value) => c::SCHEMA_UNREADABLE,
+            Err(Unreadable::Impossible(_)) => c::SCHEMA_IMPOSSIBLE,
         };
         self.report(finding, record, &[]);
     }
@@ -124,15 +127,31 @@ impl<'r> Check<'_, 'r> {
             }
         };
         for &id in &rule.schema.entity_tokens {
-            if !set.is_public(id.into()) {
-                self.report(finding, record, &[&self.context.token(kind, id.into())?]);
-            }
+            self.check_token(record, kind, set, id, finding)?;
         }
         for key in &rule.schema.property_keys {
-            if !self.context.keys.is_public(key.0.into()) {
-                let token = self.context.token(TokenKind::PropertyKey, key.0.into())?;
-                self.report(c::SCHEMA_KEY_NOT_IN_USE, record, &[&token]);
-            }
+            let keys = &self.context.keys;
+            self.check_token(record, TokenKind::PropertyKey, keys, key.0, c::SCHEMA_KEY_NOT_IN_USE)?;
+        }
+        Ok(())
+    }
+
+    fn check_token(
+        &self,
+        record: &RuleRecord,
+        kind: TokenKind,
+        set: &TokenSet,
+        id: u32,
+        finding: Finding,
+    ) -> Result<(), CheckError> {
+        let id = i64::from(id.cast_signed());
+        if set.is_public(id) {
+            return Ok(());
+        }
+        let token = self.context.token(kind, id)?;
+        // A negative id leads to another record.
+        if id >= 0 || !token.1.used || token.1.internal {
+            self.report(finding, record, &[&token]);
         }
         Ok(())
     }
@@ -152,7 +171,7 @@ impl<'r> Check<'_, 'r> {
             }
         }
         if self.states.get(&rule.id) == Some(&IndexState::NotOnline) {
-            self.report(c::SCHEMA_NOT_ONLINE, record, &[&describe(rule, Names::Ids)]);
+            self.report(c::SCHEMA_NOT_ONLINE, record, &[&record.describe(rule, Names::Ids)]);
         }
     }
 

@@ -32,13 +32,12 @@ struct Name {
     loaded: Loaded,
 }
 
-/// Whether Neo4j's checker knows a name. It loads all tokens twice: for the indexes, and once more for everything else.
+/// When Neo4j's checker knows a name. It loads all tokens twice: for the indexes, and once more for everything else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Loaded {
     Always,
-    /// The first record of the name is not in use: the second time it has a name that says so.
+    /// The name can't be read: the second time the token has a name that says so.
     SecondTime,
-    Never,
 }
 
 /// For what a name is looked up.
@@ -64,11 +63,7 @@ impl TokenSet {
 
     /// The name of a token of Neo4j itself.
     pub fn internal_name(&self, id: i64, purpose: Purpose) -> Option<&str> {
-        let is_known = |name: &&Name| match name.loaded {
-            Loaded::Always => true,
-            Loaded::SecondTime => purpose == Purpose::Checking,
-            Loaded::Never => false,
-        };
+        let is_known = |name: &&Name| name.loaded == Loaded::Always || purpose == Purpose::Checking;
         self.names.get(&id).filter(|name| name.internal).filter(is_known).map(|name| name.text.as_str())
     }
 
@@ -153,15 +148,15 @@ pub(super) fn read(
                 *word |= 1 << (token.id % 64);
             }
         }
-        if i64::from(token.name) == NONE {
-            return Ok(());
-        }
-        let mut loaded = Loaded::Always;
-        walk(&mut reader, token.name.into(), Some(&mut bytes), |step| {
-            loaded = match step {
-                Step::FirstNotInUse(_) => Loaded::SecondTime,
-                _ => Loaded::Never,
-            };
+        let first = i64::from(token.name);
+        let mut loaded = if first == NONE { Loaded::SecondTime } else { Loaded::Always };
+        walk(&mut reader, first, Some(&mut bytes), |step| {
+            match step {
+                Step::FirstNotInUse(_) | Step::NextNotInUse(_) | Step::Cycle(_) => {
+                    loaded = Loaded::SecondTime
+                }
+                Step::Empty(_) | Step::NotFull(_) => {}
+            }
             Ok(())
         })?;
         let text = if loaded == Loaded::Always {

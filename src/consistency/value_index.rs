@@ -22,7 +22,7 @@ use crate::index::lucene::{LuceneError, is_text};
 use crate::index::value::{SpatialSettings, ValueLayout, encode_key};
 use crate::io::disk::Disk;
 use crate::store::error::StoreError;
-use crate::store::schema::{EntityType, IndexRule, RuleKind, SchemaRule};
+use crate::store::schema::{EntityType, IndexRule, IndexType, RuleKind, SchemaRule};
 use crate::store::value::Value;
 
 /// An index whose contents can be compared with the store.
@@ -94,7 +94,13 @@ impl<'a> Target<'a> {
         match self.kind {
             Some(Kind::FullText) => values.iter().any(|value| is_text(value)),
             Some(Kind::Text) => self.tree.is_some() || values.iter().any(|value| is_text(value)),
-            None => true,
+            // What the rule says, whatever the provider keeps.
+            None => values.iter().all(|value| match self.index.index_type {
+                IndexType::Btree | IndexType::Range => true,
+                IndexType::Text | IndexType::Fulltext => is_text(value),
+                IndexType::Point => matches!(value, Value::Point(_)),
+                IndexType::Lookup => false,
+            }),
         }
     }
 

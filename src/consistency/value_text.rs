@@ -68,8 +68,33 @@ impl Display for TypedText<'_> {
             Value::Float(value) => scientific(f, "Float", f64::from(*value)),
             Value::Double(value) => scientific(f, "Double", *value),
             Value::String(value) => write!(f, "String(\"{value}\")"),
+            Value::Array(array) => {
+                f.write_str(array_type(array))?;
+                items(f, array)
+            }
             value => ArgumentText(value).fmt(f),
         }
+    }
+}
+
+fn array_type(array: &Array) -> &'static str {
+    match array {
+        Array::Bool(_) => "BooleanArray",
+        Array::Byte(_) => "ByteArray",
+        Array::Short(_) => "ShortArray",
+        Array::Char(_) => "CharArray",
+        Array::Int(_) => "IntArray",
+        Array::Long(_) => "LongArray",
+        Array::Float(_) => "FloatArray",
+        Array::Double(_) => "DoubleArray",
+        Array::String(_) => "StringArray",
+        Array::Point(_) => "PointArray",
+        Array::Date(_) => "DateArray",
+        Array::LocalTime(_) => "LocalTimeArray",
+        Array::LocalDateTime(_) => "LocalDateTimeArray",
+        Array::Time(_) => "TimeArray",
+        Array::DateTime(_) => "DateTimeArray",
+        Array::Duration(_) => "DurationArray",
     }
 }
 
@@ -369,7 +394,7 @@ mod tests {
         assert_eq!(text(&Value::Double(1.0)), "Double(1.000000e+00)");
         assert_eq!(text(&Value::Double(-1.5e-123)), "Double(-1.500000e-123)");
         assert_eq!(text(&Value::Bool(true)), "Boolean('true')");
-        assert_eq!(text(&Value::Array(Array::Int(vec![1, 2, 3, 4, 5, 6]))), "[1, 2, 3, 4, 5, 6]");
+        assert_eq!(text(&Value::Array(Array::Int(vec![1, 2, 3, 4, 5, 6]))), "IntArray[1, 2, 3, 4, 5, 6]");
     }
 
     #[test]

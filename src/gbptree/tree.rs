@@ -18,6 +18,9 @@ use crate::store::page_cache::{CachedFile, FRAME_SIZE, Hint, PageCache, PageMut,
 /// Smallest page of a tree; Neo4j's own are 8192 bytes, smaller ones make deep trees of few entries in tests.
 pub(super) const MIN_PAGE: usize = 256;
 
+/// Pages that a tree may have behind the end of its file. A state that says more is damaged.
+const MOST_MISSING: u64 = 1 << 16;
+
 /// A tree file.
 ///
 /// It is read as of its last checkpoint, also when the process that wrote it ended without closing it. The first change
@@ -226,8 +229,11 @@ impl<L: Layout> Tree<L> {
             .ok_or_else(|| TreeError::PageSize { path: Arc::clone(&path), page_size })?;
         let pages = Pages { file: cache.open(file, page_size)?, path };
         let (state_page, mut state, header) = read_state(&pages)?;
-        if state.last_id >= pages.count() {
-            return Err(pages.missing(state.last_id));
+        // Free pages at the end of a file that was cut are missed by nobody.
+        for (page, end) in [(state.root, pages.count()), (state.last_id, pages.count() + MOST_MISSING)] {
+            if page >= end {
+                return Err(pages.missing(page));
+            }
         }
         // With the next generation everything that the last session wrote after its checkpoint counts as crashed.
         let unstable = state.generations.unstable.checked_add(1);

@@ -119,11 +119,16 @@ macro_rules! words {
                 }
             }
 
-            fn of(key: &'static str, word: String) -> Result<Self, MalformedRule> {
-                match word.as_str() {
-                    $($word => Ok(Self::$variant),)+
-                    _ => Err(MalformedRule::Word { key, value: word }),
+            /// What a word stands for.
+            pub fn named(word: &str) -> Option<Self> {
+                match word {
+                    $($word => Some(Self::$variant),)+
+                    _ => None,
                 }
+            }
+
+            fn of(key: &'static str, word: String) -> Result<Self, MalformedRule> {
+                Self::named(&word).ok_or(MalformedRule::Word { key, value: word })
             }
         }
     };
@@ -292,6 +297,7 @@ impl RuleMap<'_> {
     fn text(&mut self, key: &'static str) -> Result<String, MalformedRule> {
         match self.0.remove(key) {
             Some(Value::String(text)) => Ok(text),
+            Some(Value::Char(unit)) => Ok(String::from_utf16_lossy(&[unit])),
             Some(_) => Err(MalformedRule::Type(key)),
             None => Err(MalformedRule::Missing(key)),
         }
@@ -299,7 +305,7 @@ impl RuleMap<'_> {
 
     fn rule_id(&mut self, key: &'static str) -> Result<Option<SchemaId>, MalformedRule> {
         match self.0.remove(key) {
-            Some(Value::Long(id)) => Ok(SchemaId::from_field(id)),
+            Some(Value::Long(id)) => Ok(Some(SchemaId(id.cast_unsigned()))),
             Some(_) => Err(MalformedRule::Type(key)),
             None => Ok(None),
         }

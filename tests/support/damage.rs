@@ -1,5 +1,9 @@
 //! Random damage of stores: what a bad disk, a bug or a careless hand leaves behind.
 
+mod files;
+mod graph;
+mod rules;
+
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -44,6 +48,9 @@ const PROPERTY: &[(usize, usize)] = &[
 ];
 /// Header, length, next, and what an array begins with.
 const DYNAMIC: &[(usize, usize)] = &[(0, 1), (1, 3), (4, 4), (8, 1), (9, 1), (10, 1), (11, 4)];
+/// The same, and words of the array: a node and its labels.
+const LABELS: &[(usize, usize)] =
+    &[(0, 1), (1, 3), (4, 4), (8, 1), (9, 1), (10, 1), (11, 4), (12, 1), (14, 1), (16, 4), (20, 8), (30, 8)];
 const RELATIONSHIP: &[(usize, usize)] =
     &[(0, 1), (1, 4), (5, 4), (9, 2), (11, 2), (13, 4), (17, 4), (21, 4), (25, 4), (29, 4), (33, 1)];
 const NODE: &[(usize, usize)] = &[(0, 1), (1, 4), (5, 4), (9, 4), (13, 1), (14, 1)];
@@ -67,7 +74,7 @@ const RECORD_FILES: &[RecordFile] = &[
     RecordFile { name: "neostore.relationshipgroupstore.db", size: 25, fields: GROUP },
     RecordFile { name: "neostore.propertystore.db.strings", size: 128, fields: DYNAMIC },
     RecordFile { name: "neostore.propertystore.db.arrays", size: 128, fields: DYNAMIC },
-    RecordFile { name: "neostore.nodestore.db.labels", size: 64, fields: DYNAMIC },
+    RecordFile { name: "neostore.nodestore.db.labels", size: 64, fields: LABELS },
     RecordFile { name: "neostore.schemastore.db", size: 8, fields: &[(0, 1), (1, 7)] },
     RecordFile { name: "neostore.labeltokenstore.db", size: 5, fields: TOKEN },
     RecordFile { name: "neostore.labeltokenstore.db.names", size: 38, fields: DYNAMIC },
@@ -77,14 +84,27 @@ const RECORD_FILES: &[RecordFile] = &[
     RecordFile { name: "neostore.propertystore.db.index.keys", size: 38, fields: DYNAMIC },
 ];
 
-/// Damages a healthy store in one to four places and tells what it did.
+/// Damages a healthy store in one place or several and tells what it did.
 pub fn damage(files: &mut Files, aligned: bool, random: &mut Random) -> String {
+    if random.once_in(12) {
+        return format!("{}; {}", once(files, aligned, random), once(files, aligned, random));
+    }
+    once(files, aligned, random)
+}
+
+fn once(files: &mut Files, aligned: bool, random: &mut Random) -> String {
     match random.below(100) {
-        0..50 => record_fields(files, aligned, random),
-        50..68 => tree_page(files, random),
-        68..80 => tree_entries(files, random),
-        80..92 => bit(files, random),
-        92..97 => bytes(files, random),
+        0..25 => record_fields(files, aligned, random),
+        25..38 => graph::damage(files, aligned, random),
+        38..49 => rules::damage(files, aligned, random),
+        49..56 => rules::values(files, aligned, random),
+        56..67 => tree_page(files, random),
+        67..77 => tree_entries(files, random),
+        77..83 => bit(files, random),
+        83..87 => bytes(files, random),
+        87..93 => files::pages(files, random),
+        93..95 => files::whole(files, random),
+        95..97 => files::metadata(files, random),
         _ => cut(files, random),
     }
 }
@@ -272,14 +292,15 @@ fn checksum(slot: &[u8]) -> [u8; 2] {
     words.fold(0, |sum, word| sum ^ word).to_be_bytes()
 }
 
-/// Removes and inserts entries of a tree, which stays sound.
+/// Removes and inserts entries of a tree, which stays sound, or changes its header.
 fn tree_entries(files: &mut Files, random: &mut Random) -> String {
     let directory = tempfile::tempdir().expect("a directory");
     write(files, directory.path());
     let count = trees::visit_all(directory.path(), &mut Skip);
-    // Id files are visited first; what they hold is not checked by Neo4j.
-    let wanted = random.within(14..count);
-    let mut changes = Changes { random, left: wanted, done: String::new() };
+    // Id files are visited first; what they hold is not checked by Neo4j, but for the high id in the header.
+    let header = random.once_in(4);
+    let wanted = random.within(if header { 0..count } else { 14..count });
+    let mut changes = Changes { random, left: wanted, header, done: String::new() };
     trees::visit_all(directory.path(), &mut changes);
     let done = changes.done;
     *files = read(directory.path());
@@ -297,6 +318,8 @@ struct Changes<'a> {
     random: &'a mut Random,
     /// Trees to pass by.
     left: usize,
+    /// Whether to change the header instead of the entries.
+    header: bool,
     done: String,
 }
 
@@ -307,6 +330,17 @@ impl Visitor for Changes<'_> {
             return;
         }
         self.left = usize::MAX;
+        if self.header {
+            let mut header = tree.header().to_vec();
+            self.done = format!("header of {}", tree.path().file_name().unwrap_or_default().display());
+            // A number, or the state of an index.
+            let size = header.len().min(8);
+            if size > 0 {
+                change(&mut header[..size], None, self.random.below(300) as u64, self.random);
+                tree.finish(Some(&header)).expect("finished");
+            }
+            return;
+        }
         let own = trees::entries(&tree);
         self.done = format!("entries of {}", tree.path().file_name().unwrap_or_default().display());
         if own.is_empty() {
@@ -314,11 +348,21 @@ impl Visitor for Changes<'_> {
         }
         for _ in 0..self.random.within(1..4) {
             let (key, value) = &own[self.random.below(own.len())];
-            match self.random.below(3) {
+            match self.random.below(4) {
                 0 => {
                     tree.remove(key).expect("removed");
                 }
-                1 => {
+                // Two keys of values change their entities.
+                1 if value.is_empty() => {
+                    let (other, _) = &own[self.random.below(own.len())];
+                    let (mut one, mut two) = (key.clone(), other.clone());
+                    one[..8].swap_with_slice(&mut two[..8]);
+                    tree.remove(key).expect("removed");
+                    tree.remove(other).expect("removed");
+                    tree.insert(&one, &[]).expect("inserted");
+                    tree.insert(&two, &[]).expect("inserted");
+                }
+                1 | 2 => {
                     let (key, value) = strange(self.random, &own);
                     tree.insert(&key, &value).expect("inserted");
                 }

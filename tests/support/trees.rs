@@ -126,8 +126,10 @@ pub fn value_trees(directory: &Path) -> Vec<(PathBuf, ValueLayout)> {
     trees
 }
 
+/// One that is hardly an id of the store, or one that may be.
 fn number(random: &mut Random) -> [u8; 8] {
-    (random.below(1 << 20) as u64).to_be_bytes()
+    let end = [1 << 20, 2000, 300, 40][random.below(4)];
+    (random.below(end) as u64).to_be_bytes()
 }
 
 fn strange_ids(random: &mut Random, _: &[Entry]) -> Entry {
@@ -136,7 +138,11 @@ fn strange_ids(random: &mut Random, _: &[Entry]) -> Entry {
 
 fn strange_count(random: &mut Random, _: &[Entry]) -> Entry {
     let kind = random.within(1..4) as u8;
-    ([&[kind][..], &number(random), &[0; 4]].concat(), number(random).to_vec())
+    // Of relationships: a label or any in the high half, a type or any in the low one, and a label or any behind them.
+    let mut token = || if random.once_in(3) { [0xff; 4] } else { (random.below(12) as u32).to_be_bytes() };
+    let (first, second) =
+        if kind == 2 { ([token(), token()].concat(), token()) } else { (number(random).to_vec(), [0; 4]) };
+    ([&[kind][..], &first, &second].concat(), number(random).to_vec())
 }
 
 fn strange_statistics(random: &mut Random, _: &[Entry]) -> Entry {

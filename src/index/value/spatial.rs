@@ -74,6 +74,10 @@ fn set(
             *limit(extent) = value;
         }
     }
+    // A limit that is no number is beyond any other, too.
+    if extents.iter().any(|extent| !(extent.min <= extent.max)) {
+        return Err(MalformedRule::Type(max));
+    }
     Ok(())
 }
 
