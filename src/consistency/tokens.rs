@@ -153,7 +153,7 @@ pub(super) fn read(
         walk(&mut reader, first, Some(&mut bytes), |step| {
             match step {
                 Step::FirstNotInUse(_) | Step::NextNotInUse(_) | Step::Cycle(_) => {
-                    loaded = Loaded::SecondTime
+                    loaded = Loaded::SecondTime;
                 }
                 Step::Empty(_) | Step::NotFull(_) => {}
             }

@@ -74,8 +74,8 @@ fn set(
             *limit(extent) = value;
         }
     }
-    // A limit that is no number is beyond any other, too.
-    if extents.iter().any(|extent| !(extent.min <= extent.max)) {
+    // A limit that is no number is on neither side of the other.
+    if !extents.iter().all(|extent| extent.min <= extent.max) {
         return Err(MalformedRule::Type(max));
     }
     Ok(())
