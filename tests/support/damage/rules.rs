@@ -1,5 +1,6 @@
 //! Damage of schema rules and of values: what stands in the words of property records.
 
+use std::fmt::Write;
 use std::path::Path;
 
 use super::{Files, place};
@@ -41,7 +42,7 @@ pub fn damage(files: &mut Files, aligned: bool, random: &mut Random) -> String {
     for _ in 0..random.within(1..4) {
         let Some((rule, chain)) = rules.get(random.below(rules.len())) else { return "nothing".to_owned() };
         let (other, other_chain) = &rules[random.below(rules.len())];
-        done += &format!(" {rule}");
+        let _ = write!(done, " {rule}");
         let at = place(*rule, 8, aligned);
         if random.once_in(5) {
             let schema = files.get_mut(Path::new(SCHEMA)).expect("rules");
@@ -94,7 +95,7 @@ pub fn values(files: &mut Files, aligned: bool, random: &mut Random) -> String {
         let at = place(record, SIZE, aligned);
         if let Some(words) = properties.get_mut(at + WORDS..at + SIZE) {
             change_word(words, random);
-            done += &format!(" {record}");
+            let _ = write!(done, " {record}");
         }
     }
     done
