@@ -17,21 +17,31 @@ pub fn difference(old: u32, new: u32, behind: u64) -> u32 {
     multiply(power_of_bytes(behind), old ^ new)
 }
 
+/// x^(8 · 2^n), by n.
+#[expect(clippy::indexing_slicing, reason = "what could panic would do so when this is compiled")]
+const SQUARES: [u32; u64::BITS as usize] = {
+    let mut squares = [ONE_BYTE; u64::BITS as usize];
+    let mut n = 1;
+    while n < squares.len() {
+        squares[n] = multiply(squares[n - 1], squares[n - 1]);
+        n += 1;
+    }
+    squares
+};
+
 /// x^(8 · bytes).
-fn power_of_bytes(mut bytes: u64) -> u32 {
-    let (mut power, mut square) = (ONE, ONE_BYTE);
-    while bytes != 0 {
-        if bytes & 1 == 1 {
-            power = multiply(square, power);
+fn power_of_bytes(bytes: u64) -> u32 {
+    let mut power = ONE;
+    for (n, square) in SQUARES.iter().enumerate() {
+        if bytes >> n & 1 == 1 {
+            power = multiply(*square, power);
         }
-        square = multiply(square, square);
-        bytes >>= 1;
     }
     power
 }
 
 /// The product of two polynomials, modulo the polynomial.
-fn multiply(a: u32, mut b: u32) -> u32 {
+const fn multiply(a: u32, mut b: u32) -> u32 {
     let (mut product, mut mask) = (0, ONE);
     while mask != 0 {
         if a & mask != 0 {

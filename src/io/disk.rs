@@ -115,6 +115,19 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
         }
         Ok(())
     }
+    /// Whether [`Self::overwrite_at`] makes use of checksums; otherwise nobody need compute them.
+    fn wants_checksums(&self) -> bool {
+        false
+    }
+    /// As [`Self::write_vectored_at`]. `before`: the CRC-32C of what each buffer replaces, as far as that is in the file.
+    fn overwrite_at(
+        &self,
+        offset: u64,
+        buffers: &mut [IoSlice<'_>],
+        _before: &[u32],
+    ) -> Result<(), DiskError> {
+        self.write_vectored_at(offset, buffers)
+    }
     /// Asks the system to begin with writing a range to the medium, so that less is left for [`DiskFile::sync`]. A
     /// hint: it waits for nothing and promises nothing.
     fn begin_sync(&self, _offset: u64, _length: NonZeroU64) {}

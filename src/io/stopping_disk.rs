@@ -131,6 +131,20 @@ impl DiskFile for StoppingFile {
         self.below.write_vectored_at(offset, buffers)
     }
 
+    fn wants_checksums(&self) -> bool {
+        self.below.wants_checksums()
+    }
+
+    fn overwrite_at(
+        &self,
+        offset: u64,
+        buffers: &mut [IoSlice<'_>],
+        before: &[u32],
+    ) -> Result<(), DiskError> {
+        self.disk.step("write", self.path())?;
+        self.below.overwrite_at(offset, buffers, before)
+    }
+
     fn begin_sync(&self, offset: u64, length: NonZeroU64) {
         self.below.begin_sync(offset, length);
     }

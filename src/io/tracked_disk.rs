@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{IoSlice, IoSliceMut};
 use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::block_checksum::difference;
@@ -39,42 +40,65 @@ pub struct TrackedDisk {
     record: Record,
 }
 
-/// What is noted, shared with all open files.
-#[derive(Clone, Debug)]
+/// What is noted.
+#[derive(Debug)]
 struct Record {
     block: NonZeroU64,
-    changes: Arc<Mutex<BTreeMap<PathBuf, Changes>>>,
+    files: Mutex<BTreeMap<PathBuf, Noted>>,
 }
 
 impl Record {
-    fn changes(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Changes>> {
+    fn files(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Noted>> {
         // A map that another thread left in a panic is whole: entries are added one by one.
-        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is noted of a path, of which there may be nothing yet.
+    fn of(&self, path: &Path) -> Noted {
+        let mut files = self.files();
+        if let Some(noted) = files.get(path) {
+            return noted.clone();
+        }
+        let noted = Noted { block: self.block, changes: Arc::default() };
+        files.insert(path.to_owned(), noted.clone());
+        noted
     }
 
     fn all(&self, path: &Path) {
-        self.changes().insert(path.to_owned(), Changes::All);
+        *self.of(path).changes() = Some(Changes::All);
+    }
+}
+
+/// What is noted of one path, shared with its open files: those need not look for it with each write.
+#[derive(Clone, Debug)]
+struct Noted {
+    block: NonZeroU64,
+    /// `None`: nothing was changed.
+    changes: Arc<Mutex<Option<Changes>>>,
+}
+
+impl Noted {
+    fn changes(&self) -> MutexGuard<'_, Option<Changes>> {
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_all(&self, path: &Path) -> bool {
-        matches!(self.changes().get(path), Some(Changes::All))
+    fn is_all(&self) -> bool {
+        matches!(*self.changes(), Some(Changes::All))
     }
 
     /// Notes that of `length` bytes from `offset` on nothing is known any more.
-    fn unknown(&self, path: &Path, offset: u64, length: u64) {
+    fn unknown(&self, offset: u64, length: u64) {
         if length == 0 {
             return;
         }
         let blocks = offset / self.block..=offset.saturating_add(length - 1) / self.block;
-        self.note(path, blocks.map(|block| (block, BlockChange::Unknown)));
+        self.note(blocks.map(|block| (block, BlockChange::Unknown)));
     }
 
-    fn note(&self, path: &Path, new: impl Iterator<Item = (u64, BlockChange)>) {
+    fn note(&self, new: impl Iterator<Item = (u64, BlockChange)>) {
         let mut changes = self.changes();
-        if !changes.contains_key(path) {
-            changes.insert(path.to_owned(), Changes::Blocks(BTreeMap::new()));
-        }
-        let Some(Changes::Blocks(blocks)) = changes.get_mut(path) else { return };
+        let changes = changes.get_or_insert_with(|| Changes::Blocks(BTreeMap::new()));
+        let Changes::Blocks(blocks) = changes else { return };
         for (block, change) in new {
             let known = blocks.entry(block).or_insert(BlockChange::Differs(0));
             *known = match (*known, change) {
@@ -88,16 +112,19 @@ impl Record {
 impl TrackedDisk {
     /// Notes blocks of `block` bytes.
     pub fn new(below: SharedDisk, block: NonZeroU64) -> Self {
-        Self { below, record: Record { block, changes: Arc::default() } }
+        Self { below, record: Record { block, files: Mutex::default() } }
     }
 
     /// What was changed so far. A renamed directory counts as one path.
     pub fn changes(&self) -> BTreeMap<PathBuf, Changes> {
-        self.record.changes().clone()
+        let files = self.record.files();
+        let changed = files.iter().filter_map(|(path, noted)| Some((path.clone(), noted.changes().clone()?)));
+        changed.collect()
     }
 
     fn wrap(&self, file: Box<dyn DiskFile>) -> Box<dyn DiskFile> {
-        Box::new(TrackedFile { below: file, record: self.record.clone() })
+        let noted = self.record.of(file.path());
+        Box::new(TrackedFile { below: file, noted, known: AtomicU64::new(0) })
     }
 }
 
@@ -157,7 +184,9 @@ impl Disk for TrackedDisk {
 #[derive(Debug)]
 struct TrackedFile {
     below: Box<dyn DiskFile>,
-    record: Record,
+    noted: Noted,
+    /// Its length when that was asked for last.
+    known: AtomicU64,
 }
 
 /// Blocks that a write changes; `None`: not known, or of no use.
@@ -167,11 +196,7 @@ impl TrackedFile {
     /// How a write is going to change the checksums of blocks. Reads what it overwrites.
     fn differences(&self, offset: u64, parts: &[&[u8]]) -> Result<Differences, DiskError> {
         let length = length_of(parts);
-        let size = self.below.len()?;
-        let Some(end) = offset.checked_add(length).filter(|end| *end <= size) else { return Ok(None) };
-        if self.record.is_all(self.path()) {
-            return Ok(None);
-        }
+        let Some((end, size)) = self.overwritten(offset, length)? else { return Ok(None) };
         let Ok(wanted) = usize::try_from(length) else { return Ok(None) };
         let mut before = vec![0; wanted];
         let mut done = 0;
@@ -181,7 +206,7 @@ impl TrackedFile {
                 count => done += count,
             }
         }
-        let block = self.record.block.get();
+        let block = self.noted.block.get();
         let (mut before, mut at, mut after) = (&before[..], offset, Parts::new(parts));
         let mut found = Vec::new();
         while at < end {
@@ -200,6 +225,44 @@ impl TrackedFile {
         Ok(Some(found))
     }
 
+    /// The same where the checksums of what each part replaces are known: only parts that lie in two blocks are read.
+    fn known_differences(
+        &self,
+        mut offset: u64,
+        parts: &[&[u8]],
+        before: &[u32],
+    ) -> Result<Differences, DiskError> {
+        let Some((_, size)) = self.overwritten(offset, length_of(parts))? else { return Ok(None) };
+        let block = self.noted.block.get();
+        let mut found = Vec::with_capacity(parts.len());
+        for (part, before) in parts.iter().zip(before) {
+            let end = offset + part.len() as u64;
+            let number = offset / block;
+            let block_end = ((number + 1) * block).min(size);
+            if end <= block_end {
+                let change = difference(*before, crc32c::crc32c(part), block_end - end);
+                found.push((number, BlockChange::Differs(change)));
+            } else {
+                let Some(read) = self.differences(offset, &[part])? else { return Ok(None) };
+                found.extend(read);
+            }
+            offset = end;
+        }
+        Ok(Some(found))
+    }
+
+    /// The end of a write and the length of the file, if it replaces what is there and that counts.
+    fn overwritten(&self, offset: u64, length: u64) -> Result<Option<(u64, u64)>, DiskError> {
+        let Some(end) = offset.checked_add(length) else { return Ok(None) };
+        // A file that has grown meanwhile is no harm: the block in which it ended is read again.
+        let mut size = self.known.load(Ordering::Relaxed);
+        if end > size {
+            size = self.below.len()?;
+            self.known.store(size, Ordering::Relaxed);
+        }
+        Ok((end <= size && !self.noted.is_all()).then_some((end, size)))
+    }
+
     /// Notes a write that was tried.
     fn note(
         &self,
@@ -209,8 +272,8 @@ impl TrackedFile {
         written: Result<(), DiskError>,
     ) -> Result<(), DiskError> {
         match differences {
-            Some(differences) if written.is_ok() => self.record.note(self.path(), differences.into_iter()),
-            _ => self.record.unknown(self.path(), offset, length),
+            Some(differences) if written.is_ok() => self.noted.note(differences.into_iter()),
+            _ => self.noted.unknown(offset, length),
         }
         written
     }
@@ -279,6 +342,27 @@ impl DiskFile for TrackedFile {
         self.note(offset, length, differences, written)
     }
 
+    fn wants_checksums(&self) -> bool {
+        true
+    }
+
+    fn overwrite_at(
+        &self,
+        offset: u64,
+        buffers: &mut [IoSlice<'_>],
+        before: &[u32],
+    ) -> Result<(), DiskError> {
+        let parts: Vec<&[u8]> = buffers.iter().map(|buffer| &**buffer).collect();
+        let length = length_of(&parts);
+        let differences = if parts.len() == before.len() {
+            self.known_differences(offset, &parts, before)?
+        } else {
+            self.differences(offset, &parts)?
+        };
+        let written = self.below.write_vectored_at(offset, buffers);
+        self.note(offset, length, differences, written)
+    }
+
     fn begin_sync(&self, offset: u64, length: NonZeroU64) {
         self.below.begin_sync(offset, length);
     }
@@ -287,7 +371,8 @@ impl DiskFile for TrackedFile {
         // What is cut off may come back as zeros: the block in which either length lies has changed, and all between.
         let before = self.below.len()?;
         let from = before.min(length);
-        self.record.unknown(self.path(), from.saturating_sub(1), before.max(length) - from + 1);
+        self.known.store(0, Ordering::Relaxed);
+        self.noted.unknown(from.saturating_sub(1), before.max(length) - from + 1);
         self.below.set_len(length)
     }
 
@@ -345,6 +430,10 @@ mod tests {
         )
         .unwrap();
         file.write_at(91, b"end!").unwrap();
+        // With checksums of what is replaced: within a block, and across two.
+        let now = std::fs::read(&path).unwrap();
+        let checksums = [&now[52..55], &now[55..63]].map(crc32c::crc32c);
+        file.overwrite_at(52, &mut [IoSlice::new(b"abc"), IoSlice::new(b"defghijk")], &checksums).unwrap();
         let after = std::fs::read(&path).unwrap();
         let Some(Changes::Blocks(blocks)) = disk.changes().remove(&path) else { panic!("{disk:?}") };
         for (number, (before, after)) in before.chunks(10).zip(after.chunks(10)).enumerate() {
@@ -355,6 +444,6 @@ mod tests {
             };
             assert_eq!(known, crc32c::crc32c(after), "block {number}");
         }
-        assert_eq!(blocks.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 9]);
+        assert_eq!(blocks.keys().copied().collect::<Vec<_>>(), [0, 1, 2, 3, 5, 6, 9]);
     }
 }

@@ -204,23 +204,36 @@ fn readable_records(file: &ReadFile, number: u64) -> Result<Vec<Checkpoint>, Log
 /// The last record of a checkpoint log. All are read: one that is damaged makes the file unusable, as in Neo4j; a part
 /// of a record or zeros behind the last are not. Specification: transaction log 1, 7.3.
 fn last_record(file: &ReadFile) -> Result<Option<Checkpoint>, LogError> {
+    /// Records that are read at a time: each incremental backup adds one.
+    const AT_A_TIME: usize = 64;
     let mut last = None;
     let mut offset = LogHeader::SIZE as u64;
-    let mut record = [0; Checkpoint::SIZE];
+    let mut buffer = [0; AT_A_TIME * Checkpoint::SIZE];
+    let end = |offset| {
+        if file.is_padding(offset)? {
+            Ok(())
+        } else {
+            Err(LogError::DataBehindEnd { file: file.path.clone(), offset })
+        }
+    };
     loop {
-        let count = file.read_at(offset, &mut record)?;
-        let damaged = |source: EntryError| LogError::Damaged { file: file.path.clone(), offset, source };
-        if record.first() == Some(&0) || count == 0 {
-            if file.is_padding(offset)? {
-                return Ok(last);
+        let count = file.read_at(offset, &mut buffer)?;
+        let (records, rest) = buffer.get(..count).unwrap_or_default().as_chunks::<{ Checkpoint::SIZE }>();
+        for record in records {
+            if record.first() == Some(&0) {
+                return end(offset).map(|()| last);
             }
-            return Err(LogError::DataBehindEnd { file: file.path.clone(), offset });
+            let damaged = |source: EntryError| LogError::Damaged { file: file.path.clone(), offset, source };
+            last = Some(Checkpoint::decode(record).map_err(damaged)?);
+            offset += Checkpoint::SIZE as u64;
         }
-        if count < record.len() {
-            return Ok(last);
+        if count < buffer.len() {
+            return if rest.first().is_none_or(|byte| *byte == 0) {
+                end(offset).map(|()| last)
+            } else {
+                Ok(last)
+            };
         }
-        last = Some(Checkpoint::decode(&record).map_err(damaged)?);
-        offset += Checkpoint::SIZE as u64;
     }
 }
 

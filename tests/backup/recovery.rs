@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::support::backup_run::{BackupRun, Told, contents, not_continuable};
 use crate::support::faulty_disk::FaultyDisk;
 use crate::support::kernel::Kernel;
+use crate::support::random::is_thorough;
 use crate::support::relay::Relay;
 use crate::support::serving::Serving;
 use crate::support::stores;
@@ -264,7 +265,7 @@ fn a_step_that_fails_while_a_backup_is_prepared_costs_nothing() {
     let steps = FaultyDisk::sound();
     prepare(&whole, &stage(&run, steps.shared(), Stop::default())).unwrap();
     let expected = records(&whole);
-    let count = 24;
+    let count = if is_thorough() { steps.steps() } else { 12 };
     for part in 0..count {
         let (_tool, backup) = unrecovered();
         let disk = FaultyDisk::failing_at(steps.steps() * part / count, ErrorKind::StorageFull);
@@ -290,7 +291,7 @@ fn a_step_that_fails_in_a_backup_with_recovery_leaves_the_old_backup_or_a_whole_
     let steps = FaultyDisk::sound();
     back_up(&first, &steps).unwrap();
     let old = not_continuable(first.contents("system"));
-    let count = 40;
+    let count = if is_thorough() { steps.steps() } else { 20 };
     for part in 0..count {
         let run = BackupRun::new();
         for (path, content) in &old {
