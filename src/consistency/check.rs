@@ -39,7 +39,7 @@ use crate::index::statistics::StatisticsLayout;
 use crate::io::disk::SharedDisk;
 use crate::io::read_only::ReadOnly;
 use crate::store::format::Family;
-use crate::store::id::SchemaId;
+use crate::store::id::{SchemaId, StoreVersion};
 use crate::store::layout::{COUNTS, DEGREES, DatabaseLayout, INDEX_STATISTICS, RecordStore};
 use crate::store::neostore::{Field, Neostore};
 use crate::store::page_cache::PageCache;
@@ -48,6 +48,11 @@ use crate::store::stores::Stores;
 
 /// The number of the first kernel that writes rules of lookup indexes. Specification: indexes 1.1.
 const KERNEL_4_3: i64 = 3;
+
+/// What stands for no version of the format.
+const NO_VERSION: i64 = -1;
+/// Files of record stores in the format `aligned` have whole pages of this size.
+const ALIGNED_PAGE: u64 = 8192;
 
 /// A check of a database that nobody uses.
 #[derive(Clone, Debug)]
@@ -105,21 +110,11 @@ impl Check {
 
     fn check(&self, report: &Reporter<'_>, progress: &dyn CheckProgress) -> Result<Vec<String>, CheckError> {
         let neostore = Neostore::read(&self.layout.neostore())?;
-        let Ok(store_id) = neostore.store_id() else {
-            let message = format!(
-                "The metadata store does not say which format the store has: nothing else was checked.\nFile: {}.",
-                self.layout.neostore().display()
-            );
-            report.lines(Level::Error, RecordType::NeoStore, &message);
-            return Ok(Vec::new());
-        };
-        let family = match Family::of(store_id.version) {
+        let family = match self.family(&neostore, report)? {
             Ok(family) => family,
-            Err(error) => {
-                let message = format!(
-                    "{error}: nothing else was checked.\nFile: {}.",
-                    self.layout.neostore().display()
-                );
+            Err(reason) => {
+                let path = self.layout.neostore();
+                let message = format!("{reason}: nothing else was checked.\nFile: {}.", path.display());
                 report.lines(Level::Error, RecordType::NeoStore, &message);
                 return Ok(Vec::new());
             }
@@ -154,6 +149,28 @@ impl Check {
                 .is_none_or(|version| version < KERNEL_4_3),
         };
         opened.run(progress)
+    }
+
+    /// The format of the store; the inner error is the reason why it is not known.
+    ///
+    /// Neo4j takes a store that does not tell for one of its default format, which is `aligned`.
+    fn family(
+        &self,
+        neostore: &Neostore,
+        report: &Reporter<'_>,
+    ) -> Result<Result<Family, String>, CheckError> {
+        if let Some(version) = neostore.get(Field::StoreVersion).filter(|version| *version != NO_VERSION) {
+            return Ok(Family::of(StoreVersion(version.cast_unsigned())).map_err(|error| error.to_string()));
+        }
+        let reason = "The metadata store does not say which format the store has".to_owned();
+        let nodes = self.disk.open(&self.layout.database.join(RecordStore::Node.file_name()))?;
+        if nodes.len()? % ALIGNED_PAGE != 0 {
+            return Ok(Err(reason));
+        }
+        let message =
+            format!("{reason}: it was read as `aligned`.\nFile: {}.", self.layout.neostore().display());
+        report.lines(Level::Extra, RecordType::NeoStore, &message);
+        Ok(Ok(Family::Aligned))
     }
 }
 
