@@ -56,7 +56,7 @@ const FIXTURES: [Source; 6] = [
     Source::Fixture("standard", "system"),
 ];
 
-const GENERATED: [Source; 7] = [
+const GENERATED: [Source; 8] = [
     Source::Generated("standard", 1, 150, false),
     Source::Generated("aligned", 2, 150, false),
     Source::Generated("standard", 3, 150, false),
@@ -64,6 +64,7 @@ const GENERATED: [Source; 7] = [
     Source::Generated("standard", 5, 40, false),
     Source::Generated("aligned", 6, 500, false),
     Source::Generated("standard", 7, 300, false),
+    Source::Generated("aligned", 8, 2500, false),
 ];
 
 impl Source {
