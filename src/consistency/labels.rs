@@ -108,19 +108,19 @@ impl<'a> LabelReader<'a> {
                 }
                 return Ok(());
             }
-            if previous == Some(label) {
-                labels.sound = false;
-                if reports {
-                    report.record(c::NODE_LABEL_DUPLICATE, node, &[&label]);
-                }
-                break;
-            }
             if !self.context.labels.is_public(label) {
                 labels.sound = false;
                 if reports {
                     let token = self.context.token(TokenKind::Label, label)?;
                     report.record(c::NODE_LABEL_NOT_IN_USE, node, &[&token]);
                 }
+            }
+            if previous == Some(label) {
+                labels.sound = false;
+                if reports {
+                    report.record(c::NODE_LABEL_DUPLICATE, node, &[&label]);
+                }
+                break;
             }
             labels.counted.push(label);
             if let Some(previous) = previous

@@ -122,7 +122,7 @@ fn read(
         Ok(rule) => rule,
         Err(malformed) => return Ok(Err(Unreadable::malformed(&reason(&malformed, &map)))),
     };
-    Ok(match impossible(&rule) {
+    Ok(match impossible(&rule, unknown_provider.is_none()) {
         Some(why) => Err(Unreadable::Impossible(why)),
         None => Ok(rule),
     })
@@ -155,8 +155,8 @@ fn reason(malformed: &MalformedRule, map: &RuleMap) -> String {
 /// No token.
 const NO_TOKEN: u32 = u32::MAX;
 
-/// Why there can be no such rule.
-fn impossible(rule: &SchemaRule) -> Option<&'static str> {
+/// Why there can be no such rule. `opened`: its provider is known, so that its index is opened.
+fn impossible(rule: &SchemaRule, opened: bool) -> Option<&'static str> {
     let SchemaDescriptor { entity, pattern, entity_tokens, property_keys } = &rule.schema;
     if rule.name.trim().is_empty() {
         return Some("it has an empty name");
@@ -184,14 +184,14 @@ fn impossible(rule: &SchemaRule) -> Option<&'static str> {
                 Some("the id of the constraint that it serves is negative")
             }
             Some(_) if !index.unique => Some("it serves a constraint and is not unique"),
-            _ if (index.provider == IndexProvider::TokenLookup)
-                != (index.index_type == IndexType::Lookup)
-                && *pattern == SchemaPattern::EntityTokens =>
+            _ if opened
+                && index.provider == IndexProvider::TokenLookup
+                && index.index_type != IndexType::Lookup =>
             {
                 Some("its type is not that of its provider")
             }
             // Neo4j's checker can't compare the keys of such an index.
-            _ if *pattern == SchemaPattern::PartialAnyToken && ValueLayout::of(rule).is_some() => {
+            _ if opened && *pattern == SchemaPattern::PartialAnyToken && ValueLayout::of(rule).is_some() => {
                 Some("its provider keeps no entities that lack a property")
             }
             _ => None,

@@ -405,28 +405,23 @@ impl<L: Layout> Check<'_, L> {
         let before = self.rightmost.get_mut(level).and_then(|place| place.replace((node, right)));
         let nothing = (Neighbour { page: 0, generation: 0 }, Target { page: 0, generation: 0 });
         let (neighbour, leads_to) = before.unwrap_or(nothing);
-        if left.page != neighbour.page || before.is_some() && leads_to.page != id {
-            (self.report)(Inconsistency::SiblingsMisaligned {
-                left: neighbour,
-                leads_to,
-                back: left,
-                right: node,
-            });
-        } else if before.is_some() {
-            let mut older = |name, from: Neighbour, pointer: Target, to: Neighbour| {
-                if pointer.generation < to.generation {
-                    (self.report)(Inconsistency::PointerOlderThanNode {
-                        name: Some(name),
-                        node: Some(from.page),
-                        pointer_generation: i64::from(pointer.generation),
-                        target: to.page,
-                        generation: to.generation,
-                    });
-                }
-            };
-            older(PointerName::RightSibling, neighbour, leads_to, node);
-            older(PointerName::LeftSibling, node, left, neighbour);
-        }
+        let older = |name, from: Neighbour, pointer: Target, generation: u32| {
+            (pointer.generation < generation).then(|| Inconsistency::PointerOlderThanNode {
+                name: Some(name),
+                node: Some(from.page),
+                pointer_generation: i64::from(pointer.generation),
+                target: pointer.page,
+                generation,
+            })
+        };
+        let to_right = if left.page != neighbour.page || before.is_some() && leads_to.page != id {
+            Some(Inconsistency::SiblingsMisaligned { left: neighbour, leads_to, back: left, right: node })
+        } else {
+            before.and_then(|_| older(PointerName::RightSibling, neighbour, leads_to, node.generation))
+        };
+        // The generation of a pointer to the left counts wherever it leads.
+        let to_left = before.and_then(|_| older(PointerName::LeftSibling, node, left, neighbour.generation));
+        to_right.into_iter().chain(to_left).for_each(|found| (self.report)(found));
         Ok(())
     }
 }

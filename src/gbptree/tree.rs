@@ -229,11 +229,9 @@ impl<L: Layout> Tree<L> {
             .ok_or_else(|| TreeError::PageSize { path: Arc::clone(&path), page_size })?;
         let pages = Pages { file: cache.open(file, page_size)?, path };
         let (state_page, mut state, header) = read_state(&pages)?;
-        // Free pages at the end of a file that was cut are missed by nobody.
-        for (page, end) in [(state.root, pages.count()), (state.last_id, pages.count() + MOST_MISSING)] {
-            if page >= end {
-                return Err(pages.missing(page));
-            }
+        // Pages at the end of a file that was cut are missed when they are read: free ones never are.
+        if state.last_id >= pages.count() + MOST_MISSING {
+            return Err(pages.missing(state.last_id));
         }
         // With the next generation everything that the last session wrote after its checkpoint counts as crashed.
         let unstable = state.generations.unstable.checked_add(1);

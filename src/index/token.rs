@@ -42,7 +42,7 @@ impl Layout for TokenLayout {
 
     fn describe(&self, key: &[u8]) -> String {
         let (token, range) = decode_key(key).unwrap_or_default();
-        format!("token {token}, range {range}")
+        format!("[token:{token},range:{range}]")
     }
 }
 

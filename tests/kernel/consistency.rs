@@ -189,11 +189,10 @@ impl Ours {
             }
         };
         match &self.verdict {
-            // Neo4j's command looks whether the store must be recovered before it checks, the checker once more. Both refuse a
-            // checkpoint log whose header is lost.
+            // Neo4j's command looks whether the store must be recovered before it checks, the checker once more. Without a store
+            // or the header of a log it fails at once.
             Err(error @ CheckError::RecoveryRequired { .. }) => {
-                let refused = ["Active logical log detected", "Unexpected log file header"];
-                if !refused.iter().any(|reason| real.failed_with(reason)) {
+                if real.failed.is_none() || !real.entries.is_empty() {
                     let _ = writeln!(text, "  {error:?}, but Neo4j: {:?}", real.failed);
                 }
                 return text;
