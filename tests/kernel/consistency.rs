@@ -191,13 +191,7 @@ impl Ours {
         match &self.verdict {
             // Neo4j's command looks whether the store must be recovered before it checks, the checker once more. Without a store
             // or the header of a log it fails at once.
-            Err(error @ CheckError::RecoveryRequired { .. }) => {
-                if real.failed.is_none() || !real.entries.is_empty() {
-                    let _ = writeln!(text, "  {error:?}, but Neo4j: {:?}", real.failed);
-                }
-                return text;
-            }
-            Err(error @ CheckError::RecoveryUnknown { .. }) => {
+            Err(error @ (CheckError::RecoveryRequired { .. } | CheckError::RecoveryUnknown { .. })) => {
                 if real.failed.is_none() || !real.entries.is_empty() {
                     let _ = writeln!(text, "  {error:?}, but Neo4j: {:?}", real.failed);
                 }
