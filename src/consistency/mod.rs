@@ -18,7 +18,7 @@
 //! | `observed`, `counts` | the counts store |
 //! | `trees`, `ids` | the structure of trees; id files |
 //! | `beyond` | what Neo4j's checker does not look at |
-//! | `report`, `summary`, `catalogue`, `text`, `value_text` | the report and its words |
+//! | `report`, `summary`, `catalogue`, `text` | the report and its words |
 //!
 //! Memory beside the page cache: four bytes per node, a bit per property and dynamic record, and about 64 MiB.
 
@@ -68,7 +68,6 @@ mod tokens;
 mod trees;
 mod value_explain;
 mod value_index;
-mod value_text;
 
 pub use check::{Check, Verdict};
 pub use error::CheckError;

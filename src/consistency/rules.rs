@@ -9,8 +9,8 @@ use super::error::CheckError;
 use super::ids::HighIds;
 use super::raw::{NONE, RawDynamic, RawProperty, RawReader, RawSchema};
 use super::tokens::{Purpose, TokenSet};
-use super::value_text::TypedText;
 use crate::index::value::ValueLayout;
+use crate::index::value::text::TypedText;
 use crate::store::error::MalformedRule;
 use crate::store::id::SchemaId;
 use crate::store::schema::{

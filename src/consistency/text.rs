@@ -6,7 +6,7 @@ use super::blocks::Words;
 use super::raw::{
     DynamicHeader, RawDynamic, RawGroup, RawLink, RawNode, RawProperty, RawRelationship, RawSchema, RawToken,
 };
-use super::value_text::ObjectText;
+use crate::index::value::text::ObjectText;
 use crate::store::error::Malformed;
 use crate::store::labels::{LabelField, Labels};
 use crate::store::value::block::{Block, Content, Kind};

@@ -20,9 +20,9 @@ use super::text::List;
 use super::texts::{Entry, Kind, with_bytes};
 use super::value_explain::{Comparing, Sweep, Words, entities_with, unless_damaged};
 use super::value_index::Target;
-use super::value_text::ArgumentText;
 use crate::gbptree::TreeError;
 use crate::index::lucene::is_text;
+use crate::index::value::text::ArgumentText;
 use crate::store::value::Value;
 
 /// Entities whose entries are kept at the same time.

@@ -149,6 +149,10 @@ pub(super) fn read(
             }
         }
         let first = i64::from(token.name);
+        // A negative number other than that for none is not even looked for.
+        if first < NONE {
+            return Ok(());
+        }
         let mut loaded = if first == NONE { Loaded::SecondTime } else { Loaded::Always };
         walk(&mut reader, first, Some(&mut bytes), |step| {
             match step {

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use super::slot::{self, KeyKind};
+use super::text::TypedText;
 use super::{decode_key, separator};
 use crate::gbptree::{Layout, LayoutId, NodeFormat, hexadecimal};
 use crate::store::schema::{IndexProvider, RuleKind, SchemaRule};
@@ -85,7 +86,10 @@ impl Layout for ValueLayout {
 
     fn describe(&self, key: &[u8]) -> String {
         match decode_key(self.keys, self.slots(), key) {
-            Ok((entity, values)) => format!("{values:?},entityId={}", entity.cast_signed()),
+            Ok((entity, values)) => {
+                let values: Vec<_> = values.iter().map(|value| TypedText(value).to_string()).collect();
+                format!("[{}],entityId={}", values.join(","), entity.cast_signed())
+            }
             // Cut texts of separators too.
             Err(_) => hexadecimal(key),
         }

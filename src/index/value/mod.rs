@@ -6,6 +6,7 @@
 //! | [`encode_key`], [`decode_key`] | values as keys and back |
 //! | [`ValueLayout`] | the order of keys, and what parts them in internal nodes |
 //! | [`ValueState`], [`Builder`] | the file |
+//! | [`text`] | values and keys as reports show them |
 //! | [`SpatialSettings`] | where points lie on the space-filling curve |
 //!
 //! Specification: indexes 1 to 6.
@@ -24,6 +25,7 @@ mod system_v;
 mod testing;
 #[cfg(test)]
 mod tests;
+pub mod text;
 mod zone;
 
 pub use decode::decode_key;

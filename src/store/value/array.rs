@@ -114,13 +114,10 @@ fn points(reader: &mut Reader<'_>) -> Result<Array, Malformed> {
     let code = reader.u16("the code of the reference system")?;
     let crs = point::crs(table.into(), code.into(), dimension.into())?;
     expect(reader, DOUBLE)?;
-    let mut coordinates = elements(reader)?.map(f64::from_bits);
-    let mut points = Vec::new();
-    while let Some(first) = coordinates.next() {
-        let rest = coordinates.by_ref().take(usize::from(dimension) - 1);
-        points.push(Point::new(crs, std::iter::once(first).chain(rest))?);
-    }
-    Ok(Array::Point(points))
+    let coordinates: Vec<_> = elements(reader)?.map(f64::from_bits).collect();
+    // What is left of an array that was cut is no point.
+    let points = coordinates.chunks_exact(usize::from(dimension).max(1));
+    Ok(Array::Point(points.map(|point| Point::new(crs, point.iter().copied())).collect::<Result<_, _>>()?))
 }
 
 fn temporals(reader: &mut Reader<'_>) -> Result<Array, Malformed> {

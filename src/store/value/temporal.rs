@@ -173,7 +173,7 @@ pub(super) fn array(kind: Temporal, longs: impl Iterator<Item = i64>) -> Result<
     })
 }
 
-/// Makes one thing of each `N` longs.
+/// Makes one thing of each `N` longs; fewer, at the end of an array that was cut, are none.
 fn groups<const N: usize, T>(
     mut longs: impl Iterator<Item = i64>,
     make: impl Fn([i64; N]) -> Result<T, Malformed>,
@@ -182,7 +182,8 @@ fn groups<const N: usize, T>(
     while let Some(first) = longs.next() {
         let mut group = [first; N];
         for slot in group.iter_mut().skip(1) {
-            *slot = longs.next().ok_or(Malformed::ValueEnds { what: "a temporal value" })?;
+            let Some(long) = longs.next() else { return Ok(made) };
+            *slot = long;
         }
         made.push(make(group)?);
     }

@@ -1,10 +1,10 @@
-//! Values as reports show them: as Java prints the objects that they are.
+//! Values as reports show them: as Java prints the objects that they are, and as Neo4j prints its own.
 //!
 //! Specification: consistency check 5.4, 5.8.
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use crate::index::value::zone_offset;
+use super::zone_offset;
 use crate::store::value::{Array, Crs, DateTime, Duration, LocalDateTime, Point, Time, Value, Zone};
 
 /// Items of an array that are shown, at most.
@@ -14,7 +14,7 @@ const WHOLE: usize = 4;
 
 /// A value as a property of a record.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ObjectText<'a>(pub &'a Value);
+pub struct ObjectText<'a>(pub &'a Value);
 
 impl Display for ObjectText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -42,7 +42,7 @@ impl Display for ObjectText<'_> {
 
 /// A value as an argument: the same, but arrays with all of their items.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ArgumentText<'a>(pub &'a Value);
+pub struct ArgumentText<'a>(pub &'a Value);
 
 impl Display for ArgumentText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -55,7 +55,7 @@ impl Display for ArgumentText<'_> {
 
 /// A value with its type, as Neo4j writes those that come from an index.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct TypedText<'a>(pub &'a Value);
+pub struct TypedText<'a>(pub &'a Value);
 
 impl Display for TypedText<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
