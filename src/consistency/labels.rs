@@ -25,6 +25,8 @@ pub(super) struct Labels {
     pub sorted: Vec<i64>,
     /// Those that the count of nodes with a label takes in: up to the first that is out of order.
     pub counted: Vec<i64>,
+    /// Those that counts of relationships take in, ascending: one that the node's record has twice is there twice.
+    pub of_ends: Vec<i64>,
 }
 
 /// Reads labels of nodes.
@@ -44,6 +46,7 @@ impl<'a> LabelReader<'a> {
     pub fn read(&mut self, node: &RawNode, labels: &mut Labels, reports: bool) -> Result<(), CheckError> {
         labels.sorted.clear();
         labels.counted.clear();
+        labels.of_ends.clear();
         labels.broken = false;
         labels.illegal = false;
         labels.sound = true;
@@ -138,7 +141,14 @@ impl<'a> LabelReader<'a> {
         }
         labels.sorted.extend_from_slice(&self.found);
         labels.sorted.sort_unstable();
+        let is_inline = matches!(LabelField(node.labels).labels(), Where::Inline(_));
+        if is_inline {
+            labels.of_ends.extend_from_slice(&labels.sorted);
+        }
         labels.sorted.dedup();
+        if !is_inline {
+            labels.of_ends.extend_from_slice(&labels.sorted);
+        }
         Ok(())
     }
 }

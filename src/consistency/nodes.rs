@@ -127,9 +127,9 @@ impl Pass<'_> {
 
     fn read_labels(&mut self, node: &RawNode, sets: &LabelSets) -> Result<u32, CheckError> {
         self.labels.read(node, &mut self.found, false)?;
-        let Labels { sound, broken, sorted, counted, .. } = &self.found;
+        let Labels { sound, broken, sorted, counted, of_ends, .. } = &self.found;
         self.made.labels_are_sound &= sound;
-        let set = sets.number(sorted);
+        let set = sets.number(of_ends);
         self.counts.labelled(if *broken { &[] } else { counted });
         if *broken {
             self.made.claims.skip();

@@ -165,7 +165,7 @@ impl Pass<'_> {
         let start = self.end_of(table, mixer, id, &source, source_node);
         if start.set() == UNNUMBERED {
             self.read_labels(source.node)?;
-            self.counts.start_labels(&self.found.sorted, type_id);
+            self.counts.start_labels(&self.found.of_ends, type_id);
         } else {
             self.counts.start(start.set(), type_id);
         }
@@ -183,7 +183,7 @@ impl Pass<'_> {
         };
         if end.set() == UNNUMBERED {
             self.read_labels(target.node)?;
-            self.counts.end_labels(&self.found.sorted, type_id);
+            self.counts.end_labels(&self.found.of_ends, type_id);
         } else {
             self.counts.end(end.set(), type_id);
         }

@@ -414,12 +414,19 @@ impl<L: Layout> Check<'_, L> {
                 generation,
             })
         };
-        let to_right = if left.page != neighbour.page || before.is_some() && leads_to.page != id {
-            Some(Inconsistency::SiblingsMisaligned { left: neighbour, leads_to, back: left, right: node })
-        } else {
-            before.and_then(|_| older(PointerName::RightSibling, neighbour, leads_to, node.generation))
-        };
-        // The generation of a pointer to the left counts wherever it leads.
+        let misaligned = left.page != neighbour.page || before.is_some() && leads_to.page != id;
+        if misaligned {
+            (self.report)(Inconsistency::SiblingsMisaligned {
+                left: neighbour,
+                leads_to,
+                back: left,
+                right: node,
+            });
+        }
+        // The generations of both pointers count wherever they lead, if the one to the right leads anywhere.
+        let to_right = before
+            .filter(|_| leads_to.page != 0)
+            .and_then(|_| older(PointerName::RightSibling, neighbour, leads_to, node.generation));
         let to_left = before.and_then(|_| older(PointerName::LeftSibling, node, left, neighbour.generation));
         to_right.into_iter().chain(to_left).for_each(|found| (self.report)(found));
         Ok(())
