@@ -253,6 +253,11 @@ mod tests {
     use super::*;
     use crate::io::disk::OsDisk;
 
+    #[test]
+    fn keys_read_as_neo4j_prints_them() {
+        assert_eq!(TokenLayout.describe(&encode_key(230, 2)), "[token:230,range:2]");
+    }
+
     fn open(path: &Path) -> TokenIndex {
         match TokenIndex::open(&PageCache::new(0), &OsDisk, path).unwrap() {
             TokenState::Online(index) => index,

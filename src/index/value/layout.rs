@@ -95,3 +95,27 @@ impl Layout for ValueLayout {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SpatialSettings, encode_key};
+    use super::*;
+    use crate::store::value::{Crs, Point, Value};
+
+    fn described(layout: ValueLayout, values: &[Value]) -> String {
+        let mut key = Vec::new();
+        assert!(encode_key(layout.keys(), 7, values, &SpatialSettings::default(), &mut key).unwrap());
+        layout.describe(&key)
+    }
+
+    #[test]
+    fn keys_read_as_neo4j_prints_them() {
+        let values = [Value::String("city 357".to_owned()), Value::Double(900.0)];
+        let text = "[String(\"city 357\"),Double(9.000000e+02)],entityId=7";
+        assert_eq!(described(ValueLayout::btree(2), &values), text);
+        assert_eq!(described(ValueLayout::range(2), &values), text);
+        let point = Value::Point(Point::new(Crs::Cartesian, [1.5, 2.0]).unwrap());
+        let text = "[point({x: 1.5, y: 2.0, crs: 'cartesian'})],entityId=7";
+        assert_eq!(described(ValueLayout::point(), &[point]), text);
+    }
+}

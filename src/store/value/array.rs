@@ -125,3 +125,25 @@ fn temporals(reader: &mut Reader<'_>) -> Result<Array, Malformed> {
     expect(reader, LONG)?;
     temporal::array(kind, elements(reader)?.map(u64::cast_signed))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Behind its header an array of `count` numbers of 64 bits, all 5.
+    fn body(kind: u8, count: usize) -> Vec<u8> {
+        [&[kind, 8, 64][..], &[5, 0, 0, 0, 0, 0, 0, 0].repeat(count)].concat()
+    }
+
+    #[test]
+    fn what_is_left_of_a_cut_array_is_no_value() {
+        let points = |count| [&[POINT, 1, 2, 2][..], &7203_u16.to_be_bytes(), &body(DOUBLE, count)].concat();
+        let durations = |count| [&[TEMPORAL, 6][..], &body(LONG, count)].concat();
+        for left in 0..2 {
+            assert!(matches!(decode(&points(4 + left)), Ok(Array::Point(points)) if points.len() == 2));
+        }
+        for left in 0..4 {
+            assert!(matches!(decode(&durations(4 + left)), Ok(Array::Duration(spans)) if spans.len() == 1));
+        }
+    }
+}
