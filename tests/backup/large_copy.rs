@@ -70,14 +70,14 @@ fn a_copy_that_was_cut_off_costs_what_was_on_its_way() {
     let server = Serving::start(source);
 
     let (whole, transactions) = {
-        let (run, network) = (BackupRun::new(), FaultyNetwork::before(server.address, Fault::None));
+        let (run, network) = (BackupRun::on_disk(), FaultyNetwork::before(server.address, Fault::None));
         assert!(back_up(&run, dialer(network.address)));
         let files: u64 = take().values().sum();
         (network.bytes(), network.bytes() - files)
     };
     assert!(transactions < BESIDES, "{transactions}");
     for percent in [0, 10, 50, 90] {
-        let run = BackupRun::new();
+        let run = BackupRun::on_disk();
         // Of the answer to the preparation only the first frames arrive, or a part of all files.
         let fault =
             if percent == 0 { Fault::CutForever(6) } else { Fault::CutBehindBytes(whole * percent / 100) };

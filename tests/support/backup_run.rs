@@ -13,6 +13,7 @@ use neo4j_admin::backup::pull::Patience;
 use neo4j_admin::backup::stop::Stop;
 use neo4j_admin::backup::store_files::Retries;
 use neo4j_admin::catchup::Dialer;
+use neo4j_admin::io::disk::{Disk, OsDisk};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -46,10 +47,22 @@ pub struct BackupRun {
 }
 
 impl BackupRun {
+    /// It is in memory if there is room: thousands of runs whose disk forces nothing wait for the file system otherwise.
     pub fn new() -> Self {
+        let memory = Path::new("/dev/shm");
+        let has_room = OsDisk.available(memory).is_ok_and(|available| available >= 1 << 30);
+        if has_room { Self::below(memory) } else { Self::on_disk() }
+    }
+
+    /// A new backup directory where there is room for a large copy.
+    pub fn on_disk() -> Self {
+        Self::below(&std::env::temp_dir())
+    }
+
+    fn below(directory: &Path) -> Self {
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        Self { directory: tempfile::tempdir().unwrap(), runtime, told: Arc::default() }
+        Self { directory: tempfile::tempdir_in(directory).unwrap(), runtime, told: Arc::default() }
     }
 
     /// A new backup directory with a backup in it.
