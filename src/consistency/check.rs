@@ -292,12 +292,15 @@ impl Opened<'_> {
             self.check_id_file(&self.path(name))?;
             advance.by(1);
         }
-        if let Some(index) = &indexes.labels {
-            trees::check(self.report, RecordType::LabelScanDocument, index.tree())?;
+        if let Some(lookup) = &mut indexes.labels {
+            let entries = trees::check(self.report, RecordType::LabelScanDocument, lookup.index.tree())?;
+            lookup.sound = Some(entries.is_some());
             advance.by(1);
         }
-        if let Some(index) = &indexes.types {
-            trees::check(self.report, RecordType::RelationshipTypeScanDocument, index.tree())?;
+        if let Some(lookup) = &mut indexes.types {
+            let entries =
+                trees::check(self.report, RecordType::RelationshipTypeScanDocument, lookup.index.tree())?;
+            lookup.sound = Some(entries.is_some());
             advance.by(1);
         }
         let sizes = self.check_property_indexes(&indexes.properties, &advance)?;
@@ -500,12 +503,8 @@ fn explain_nodes(context: &Context<'_>, pass: &NodePass, indexes: &Indexes) -> R
     if !pass.labels_are_sound || properties {
         nodes::explain(context, nodes::Explain { labels: !pass.labels_are_sound, properties })?;
     }
-    if let Some(index) = &indexes.labels {
-        let mut claims = pass.claims.clone();
-        let found = token_index::subtract(index, &mut claims)?;
-        if !claims.are_equal() && found.read == token_index::Read::Whole {
-            token_index::explain_labels(context, index, &found.tokens)?;
-        }
+    if let Some(lookup) = &indexes.labels {
+        token_index::check_labels(context, lookup, pass.claims.clone())?;
     }
     Ok(())
 }
@@ -529,12 +528,8 @@ fn explain_relationships(
     if let Some(suspects) = suspects.filter(|_| plan.graph) {
         chains::explain(context, suspects, table.high)?;
     }
-    if let Some(index) = &indexes.types {
-        let mut claims = pass.claims.clone();
-        let found = token_index::subtract(index, &mut claims)?;
-        if !claims.are_equal() && found.read == token_index::Read::Whole {
-            token_index::explain_types(context, index, &found.tokens)?;
-        }
+    if let Some(lookup) = &indexes.types {
+        token_index::check_types(context, lookup, pass.claims.clone())?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@ use super::error::CheckError;
 use super::report::{Level, Reporter};
 use super::rules::RuleRecord;
 use super::summary::RecordType;
+use super::token_index::LookupIndex;
 use super::tokens::TokenSet;
 use crate::gbptree::{Tree, TreeError};
 use crate::index::lucene::{self, LuceneError, LuceneIndex, LuceneState};
@@ -50,9 +51,9 @@ pub(super) struct PropertyIndex {
 pub(super) struct Indexes {
     pub states: BTreeMap<SchemaId, IndexState>,
     /// Nodes by label.
-    pub labels: Option<TokenIndex>,
+    pub labels: Option<LookupIndex>,
     /// Relationships by type.
-    pub types: Option<TokenIndex>,
+    pub types: Option<LookupIndex>,
     /// The others that are online, by ascending id.
     pub properties: Vec<PropertyIndex>,
     /// Those that are not, as files of Lucene are damaged.
@@ -107,7 +108,7 @@ impl Indexes {
         let path = files::lookup(layout, entity);
         match TokenIndex::open(cache, disk, &path) {
             Ok(TokenState::Online(index)) => {
-                *place = Some(index);
+                *place = Some(LookupIndex { index, sound: None });
                 Ok(IndexState::Online)
             }
             Ok(TokenState::Populating)

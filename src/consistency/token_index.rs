@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
+use std::ops::Range;
 
 use super::catalogue as c;
 use super::context::Context;
@@ -11,27 +12,91 @@ use super::raw::{RawNode, RawReader, RawRelationship};
 use super::report::Finding;
 use super::text::TokenRange;
 use super::token_claims::TokenClaims;
-use crate::gbptree::TreeError;
+use crate::gbptree::{LeafWalk, TreeError};
 use crate::index::IndexError;
-use crate::index::token::{ENTITIES_PER_RANGE, TokenIndex};
+use crate::index::token::{ENTITIES_PER_RANGE, TokenIndex, TokenRange as TokenEntry, token_of};
 
-/// Whether reading a damaged index ended early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Read {
-    Whole,
-    /// The rest can't be compared; that is told by the check of its structure.
-    Broken,
-}
-
-/// What an index says beside its claims.
+/// An index of labels or types.
 #[derive(Debug)]
-pub(super) struct IndexTokens {
-    pub tokens: BTreeSet<u32>,
-    pub read: Read,
+pub(super) struct LookupIndex {
+    pub index: TokenIndex,
+    /// Whether its tree is as it should be, if that was checked.
+    pub sound: Option<bool>,
 }
 
-/// Takes away from the claims of the entities what the index says.
-pub(super) fn subtract(index: &TokenIndex, claims: &mut TokenClaims) -> Result<IndexTokens, CheckError> {
+impl LookupIndex {
+    /// Whether the tree is as it should be. Nothing is reported.
+    fn is_sound(&self) -> Result<bool, CheckError> {
+        if let Some(sound) = self.sound {
+            return Ok(sound);
+        }
+        let mut sound = true;
+        self.index.tree().check(&mut |_| sound = false)?;
+        Ok(sound)
+    }
+}
+
+/// How the entries of an index are found.
+#[derive(Clone, Debug)]
+enum Way {
+    /// The tree is sound: all that is in it is found, range by range.
+    Ordered(BTreeSet<u32>),
+    /// The tree is damaged: each of these tokens is looked for once, and what is found then is all that there is.
+    Searched(BTreeSet<u32>),
+}
+
+impl Way {
+    fn tokens(&self) -> &BTreeSet<u32> {
+        match self {
+            Self::Ordered(tokens) | Self::Searched(tokens) => tokens,
+        }
+    }
+
+    /// Ranges that are compared in one step. Where a search begins decides what it finds in a damaged tree: Neo4j
+    /// searches once for each token.
+    fn window(&self) -> u64 {
+        match self {
+            Self::Ordered(_) => 1 << 10,
+            Self::Searched(_) => 1 << 24,
+        }
+    }
+
+    /// The entries of a token, which come in ascending order; whether there is no damage that ends it.
+    fn read(
+        &self,
+        index: &TokenIndex,
+        token: u32,
+        ranges: Range<u64>,
+        visit: &mut dyn FnMut(TokenEntry),
+    ) -> Result<bool, CheckError> {
+        unless_broken(|| match self {
+            Self::Ordered(_) => {
+                let mut entries = index.range(token, ranges)?;
+                while let Some(entry) = entries.next()? {
+                    visit(entry);
+                }
+                Ok(true)
+            }
+            Self::Searched(_) => Ok(index.walk_range(token, ranges, visit)? != LeafWalk::Broken),
+        })
+    }
+}
+
+/// How an index must be compared with its entities; `None`: it says what the claims of the entities say, or it can't be
+/// read, which is told by the check of its structure. `high`: tokens below this may be in it.
+fn differs(lookup: &LookupIndex, mut claims: TokenClaims, high: u64) -> Result<Option<Way>, CheckError> {
+    let index = &lookup.index;
+    if !lookup.is_sound()? {
+        let mut tokens: BTreeSet<u32> = (0..u32::try_from(high).unwrap_or(u32::MAX)).collect();
+        let read = unless_broken(|| {
+            index.tree().walk_leaves(&mut |key, _| tokens.extend(token_of(key)))?;
+            if let Some(last) = index.last_token()? {
+                tokens.retain(|token| *token <= last);
+            }
+            Ok(true)
+        })?;
+        return Ok(read.then_some(Way::Searched(tokens)));
+    }
     let mut tokens = BTreeSet::new();
     let mut last = None;
     let read = unless_broken(|| {
@@ -43,18 +108,18 @@ pub(super) fn subtract(index: &TokenIndex, claims: &mut TokenClaims) -> Result<I
             }
             claims.subtract(entry.token.into(), entry.range, entry.entities);
         }
-        Ok(())
+        Ok(true)
     })?;
-    Ok(IndexTokens { tokens, read })
+    Ok((read && !claims.are_equal()).then_some(Way::Ordered(tokens)))
 }
 
-/// Damage of a tree ends what is done with it, and nothing else.
-fn unless_broken(work: impl FnOnce() -> Result<(), IndexError>) -> Result<Read, CheckError> {
+/// Damage of a tree ends what is done with it, and nothing else: `false`.
+fn unless_broken(work: impl FnOnce() -> Result<bool, IndexError>) -> Result<bool, CheckError> {
     match work() {
-        Ok(()) => Ok(Read::Whole),
+        Ok(whole) => Ok(whole),
         Err(IndexError::Tree(error @ (TreeError::Disk(_) | TreeError::Cache(_)))) => Err(error.into()),
         Err(IndexError::Disk(error)) => Err(error.into()),
-        Err(_) => Ok(Read::Broken),
+        Err(_) => Ok(false),
     }
 }
 
@@ -138,12 +203,13 @@ impl Entities for Relationships<'_> {
     }
 }
 
-/// Reports how the index of labels and the nodes differ.
-pub(super) fn explain_labels(
+/// Reports how the index of labels and the nodes differ, if they do. `claims`: what the nodes say.
+pub(super) fn check_labels(
     context: &Context<'_>,
-    index: &TokenIndex,
-    tokens: &BTreeSet<u32>,
-) -> Result<Read, CheckError> {
+    lookup: &LookupIndex,
+    claims: TokenClaims,
+) -> Result<(), CheckError> {
+    let Some(way) = differs(lookup, claims, context.labels.high)? else { return Ok(()) };
     let entities = Nodes {
         records: context.nodes(),
         labels: LabelReader::new(context),
@@ -151,18 +217,19 @@ pub(super) fn explain_labels(
         high: context.high.nodes,
     };
     let high = stored(context.high.nodes, context.stores.nodes.slots());
-    explain(context, index, tokens, entities, high, &LABELS)
+    explain(context, &lookup.index, &way, entities, high, &LABELS)
 }
 
-/// Reports how the index of types and the relationships differ.
-pub(super) fn explain_types(
+/// Reports how the index of types and the relationships differ, if they do. `claims`: what the relationships say.
+pub(super) fn check_types(
     context: &Context<'_>,
-    index: &TokenIndex,
-    tokens: &BTreeSet<u32>,
-) -> Result<Read, CheckError> {
+    lookup: &LookupIndex,
+    claims: TokenClaims,
+) -> Result<(), CheckError> {
+    let Some(way) = differs(lookup, claims, context.types.high)? else { return Ok(()) };
     let entities = Relationships { records: context.relationships(), high: context.high.relationships };
     let high = stored(context.high.relationships, context.stores.relationships.slots());
-    explain(context, index, tokens, entities, high, &TYPES)
+    explain(context, &lookup.index, &way, entities, high, &TYPES)
 }
 
 /// Ids below which there can be records.
@@ -170,65 +237,64 @@ fn stored(high: u64, slots: &crate::store::record::Slots) -> u64 {
     high.min(slots.file().pages().saturating_mul(slots.per_page()))
 }
 
-/// Ranges that are compared in one step.
-const WINDOW: u64 = 1024;
-
 /// Tokens with their bits, by range.
 type Ranges = BTreeMap<u64, Vec<(i64, u64)>>;
 
+/// Compares range by range, up to the first one that can't be read.
 fn explain<E: Entities>(
     context: &Context<'_>,
     index: &TokenIndex,
-    tokens: &BTreeSet<u32>,
+    way: &Way,
     mut entities: E,
     high: u64,
     findings: &Findings,
-) -> Result<Read, CheckError> {
+) -> Result<(), CheckError> {
     let end = high.div_ceil(ENTITIES_PER_RANGE);
     let mut from = 0;
     loop {
         // Behind the last entity only ranges that the index has are looked at.
         if from >= end {
-            match first_range(index, tokens, from)? {
+            match first_range(index, way, from)? {
                 Some(range) => from = range,
-                None => return Ok(Read::Whole),
+                None => return Ok(()),
             }
         }
-        let to = from.saturating_add(WINDOW);
+        let to = from.saturating_add(way.window());
         let mut ranges = Ranges::new();
-        let read = unless_broken(|| {
-            for &token in tokens {
-                let mut entries = index.range(token, from..to)?;
-                while let Some(entry) = entries.next()? {
-                    ranges.entry(entry.range).or_default().push((token.into(), entry.entities));
-                }
+        for &token in way.tokens() {
+            let read = way.read(index, token, from..to, &mut |entry| {
+                ranges.entry(entry.range).or_default().push((token.into(), entry.entities));
+            })?;
+            if !read {
+                return Ok(());
             }
-            Ok(())
-        })?;
-        if read == Read::Broken {
-            return Ok(Read::Broken);
         }
-        for range in from..to.min(end) {
-            ranges.entry(range).or_default();
-        }
+        let mut next = from;
         for (range, tokens) in &ranges {
+            for between in next..(*range).min(end) {
+                compare(context, &mut entities, between, &[], findings)?;
+            }
             compare(context, &mut entities, *range, tokens, findings)?;
+            next = range + 1;
+        }
+        for between in next..to.min(end) {
+            compare(context, &mut entities, between, &[], findings)?;
         }
         from = to;
     }
 }
 
 /// The first range from `from` on that an index has; `None`, too, if it can't be read.
-fn first_range(index: &TokenIndex, tokens: &BTreeSet<u32>, from: u64) -> Result<Option<u64>, CheckError> {
+fn first_range(index: &TokenIndex, way: &Way, from: u64) -> Result<Option<u64>, CheckError> {
     let mut first = None;
-    unless_broken(|| {
-        for &token in tokens {
-            if let Some(entry) = index.range(token, from..u64::MAX)?.next()? {
-                first = Some(first.map_or(entry.range, |first: u64| first.min(entry.range)));
-            }
+    for &token in way.tokens() {
+        let mut visit = |entry: TokenEntry| {
+            first = Some(first.map_or(entry.range, |first: u64| first.min(entry.range)));
+        };
+        if !way.read(index, token, from..u64::MAX, &mut visit)? {
+            return Ok(None);
         }
-        Ok(())
-    })?;
+    }
     Ok(first)
 }
 

@@ -1,6 +1,8 @@
 //! Reads the leaves of a damaged tree as far as they can be read, as Neo4j's own readers would.
 
+use std::cmp::Ordering;
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 
 use super::error::{OnPage, TreeError};
 use super::layout::Layout;
@@ -19,6 +21,9 @@ pub enum LeafWalk {
     Broken,
 }
 
+/// Gets key and value of an entry.
+type Visit<'a> = &'a mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>;
+
 impl<L: Layout> Tree<L> {
     /// Calls `visit` with key and value of each entry of each leaf, from the first leaf on and then to the right,
     /// whatever the order of the keys. A node that was replaced is left for its successor. A node that is neither a leaf
@@ -26,6 +31,41 @@ impl<L: Layout> Tree<L> {
     ///
     /// An error means that not even the first leaf can be found or read.
     pub fn walk_leaves(&self, visit: &mut dyn FnMut(&[u8], &[u8])) -> Result<LeafWalk, TreeError> {
+        self.walk(None, &mut |key, value| {
+            visit(key, value);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same from the leaf on where the keys lead to `from`, up to the first key that is not less than `to`. What is
+    /// less than `from` or not greater than what was visited before is left out: no entry comes twice, whatever leads where.
+    pub fn walk_range(
+        &self,
+        from: &[u8],
+        to: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<LeafWalk, TreeError> {
+        let mut last: Option<Vec<u8>> = None;
+        self.walk(Some(from), &mut |key, value| {
+            if self.layout.compare(key, to) != Ordering::Less {
+                return ControlFlow::Break(());
+            }
+            let goes_on = match &last {
+                Some(last) => self.layout.compare(key, last) == Ordering::Greater,
+                None => self.layout.compare(key, from) != Ordering::Less,
+            };
+            if goes_on {
+                visit(key, value);
+                let last = last.get_or_insert_default();
+                last.clear();
+                last.extend_from_slice(key);
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Walks from the first leaf on, or from the one of a key.
+    fn walk(&self, from: Option<&[u8]>, visit: Visit<'_>) -> Result<LeafWalk, TreeError> {
         let mut seen = HashSet::new();
         let mut id = self.state.root;
         let mut first = true;
@@ -53,11 +93,19 @@ impl<L: Layout> Tree<L> {
                 Err(error) if first => return Err(error),
                 Err(_) => return Ok(LeafWalk::Broken),
             }
-            let name = match header.kind {
-                Kind::Internal => PointerName::Child(0),
-                Kind::Leaf => {
+            // In the first leaf and above it the key shows where to go.
+            let place = match from.filter(|_| first) {
+                Some(key) => self.search(id, &page, header, key)?,
+                None => Err(0),
+            };
+            let name = match (header.kind, place) {
+                (Kind::Internal, Ok(position)) => PointerName::Child(position + 1),
+                (Kind::Internal, Err(position)) => PointerName::Child(position),
+                (Kind::Leaf, Ok(position) | Err(position)) => {
                     first = false;
-                    self.visit_entries(id, &page, header, visit);
+                    if self.visit_entries(id, &page, header, position, visit).is_break() {
+                        return Ok(LeafWalk::Ended);
+                    }
                     PointerName::RightSibling
                 }
             };
@@ -84,12 +132,42 @@ impl<L: Layout> Tree<L> {
         }
     }
 
-    fn visit_entries(&self, id: u64, page: &[u8], header: NodeHeader, visit: &mut dyn FnMut(&[u8], &[u8])) {
-        for position in 0..header.count {
+    fn visit_entries(
+        &self,
+        id: u64,
+        page: &[u8],
+        header: NodeHeader,
+        start: usize,
+        visit: Visit<'_>,
+    ) -> ControlFlow<()> {
+        for position in start..header.count {
             // What can't be read is no entry.
             let Ok(entry) = self.body.entry(page, Kind::Leaf, position) else { continue };
-            let _ = self.with_entry(id, entry, &mut *visit);
+            if let Ok(flow) = self.with_entry(id, entry, &mut *visit) {
+                flow?;
+            }
         }
+        ControlFlow::Continue(())
+    }
+
+    /// The last key of the last leaf that can be reached from where the keys lead to the end of the tree; `None` if that
+    /// has none. `above`: a key that is greater than all others.
+    pub fn last_key(&self, above: &[u8]) -> Result<Option<Vec<u8>>, TreeError> {
+        let mut id = self.descend(above, |_| {})?;
+        let mut page = self.pages.read(id)?;
+        // A chain that is longer than the file has pages is a loop.
+        for _ in 0..self.pages.count() {
+            match self.target(&page, id, PointerName::RightSibling)? {
+                0 => break,
+                right => id = right,
+            }
+            drop(page);
+            page = self.pages.read(id)?;
+        }
+        let header = self.header_of(&page, id)?;
+        let Some(last) = header.count.checked_sub(1) else { return Ok(None) };
+        let entry = self.body.entry(&page, header.kind, last).on(&self.pages.path, id)?;
+        self.with_entry(id, entry, |key, _| key.to_vec()).map(Some)
     }
 }
 

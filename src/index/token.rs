@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::replacement::Replacement;
 use super::{IndexError, open_existing};
-use crate::gbptree::{Bound, Change, Cursor, Layout, LayoutId, NodeFormat, Tree, read_header};
+use crate::gbptree::{Bound, Change, Cursor, Layout, LayoutId, LeafWalk, NodeFormat, Tree, read_header};
 use crate::io::disk::{Disk, SharedDisk};
 use crate::store::page_cache::PageCache;
 
@@ -52,6 +52,11 @@ fn decode_key(key: &[u8]) -> Option<(i32, i64)> {
     let high = i64::from(i16::from_be_bytes([h0, h1]));
     let low = i64::from(u32::from_be_bytes([l0, l1, l2, l3]));
     Some((i32::from_be_bytes([t0, t1, t2, t3]), high << 32 | low))
+}
+
+/// The token of a key; `None`: there can't be such a token.
+pub fn token_of(key: &[u8]) -> Option<u32> {
+    u32::try_from(decode_key(key)?.0).ok()
 }
 
 fn encode_key(token: u32, range: u64) -> [u8; KEY] {
@@ -147,6 +152,33 @@ impl TokenIndex {
         let [from, to] = [ranges.start, ranges.end].map(|range| encode_key(token, range.min(MAX_RANGE)));
         let cursor = self.tree.range(Bound::Key(&from), Bound::Key(&to))?;
         Ok(TokenEntries { path: self.tree.path(), cursor })
+    }
+
+    /// The entries of one token for these ranges of entities, as Neo4j reads them where the tree may be damaged: from where
+    /// its keys lead to, and whatever comes then in ascending order. `ranges`: entity / 64.
+    pub fn walk_range(
+        &self,
+        token: u32,
+        ranges: std::ops::Range<u64>,
+        visit: &mut dyn FnMut(TokenRange),
+    ) -> Result<LeafWalk, IndexError> {
+        let [from, to] = [ranges.start, ranges.end].map(|range| encode_key(token, range.min(MAX_RANGE)));
+        Ok(self.tree.walk_range(&from, &to, &mut |key, value| {
+            let (_, range) = decode_key(key).unwrap_or_default();
+            let entities = decode_bits(value);
+            if let Ok(range) = u64::try_from(range)
+                && entities != 0
+            {
+                visit(TokenRange { token, range, entities });
+            }
+        })?)
+    }
+
+    /// The greatest token as Neo4j finds it: that of the last entry behind where the keys lead
+    /// to the end.
+    pub fn last_token(&self) -> Result<Option<u32>, IndexError> {
+        let last = self.tree.last_key(&encode_key(i32::MAX.cast_unsigned(), MAX_RANGE))?;
+        Ok(last.and_then(|key| token_of(&key)))
     }
 
     /// Makes all of it count and closes the file as clean.

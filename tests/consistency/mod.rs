@@ -3,6 +3,7 @@
 mod beyond;
 pub mod corpus;
 mod damage;
+mod exchanged_children;
 mod healthy;
 mod high_limit;
 mod lucene;
