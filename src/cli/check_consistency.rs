@@ -225,7 +225,7 @@ fn check(arguments: &CheckConsistencyArguments, directories: &Directories, strea
         Err(error) => return Checked { directory, result: Err(error.into()) },
     };
     let threads = thread::available_parallelism().map_or(1, Into::into);
-    let options = arguments.options.clone();
+    let options = CheckOptions { fail_fast: configuration.fail_fast, ..arguments.options.clone() };
     let check = Check { layout, disk: OsDisk::shared(), options, page_cache, threads };
     let result = match &log {
         Some(log) => log.observe(|| check_alone(&check, Some(log))),

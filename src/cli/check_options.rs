@@ -47,6 +47,8 @@ pub(super) fn of(call: &Call) -> Result<CheckOptions, UsageError> {
         report_directory: call.value::<PathBuf>("report-dir")?,
         extra: true,
         strict: call.value("strict")?,
+        // That is a setting, and no option.
+        fail_fast: None,
     })
 }
 

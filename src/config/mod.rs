@@ -14,6 +14,7 @@ pub mod retention;
 pub mod setting;
 pub mod value;
 
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -71,6 +72,8 @@ pub struct Configuration {
     /// Bytes of the page cache for commands without an option for it. Only they look at the value, so only to them a
     /// wrong one is an error.
     pub page_cache: Result<Option<u64>, ConfigError>,
+    /// Errors and warnings about records after which a consistency check ends; none: it goes on.
+    pub fail_fast: Option<NonZeroU32>,
     /// Transaction logs.
     pub tx_log: TxLog,
     /// Data directory of the installation.
@@ -164,6 +167,7 @@ impl Configuration {
             log_level: read.of(&setting::LOG_LEVEL)?,
             log_time_zone: read.of(&setting::LOG_TIME_ZONE)?,
             page_cache: read.of(&setting::PAGE_CACHE),
+            fail_fast: NonZeroU32::new(read.of(&setting::FAIL_FAST_THRESHOLD)?.unsigned_abs()),
             tx_log: TxLog {
                 rotation_size: read.of(&setting::TX_LOG_ROTATION_SIZE)?,
                 retention: read.of(&setting::TX_LOG_RETENTION)?,

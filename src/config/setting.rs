@@ -248,6 +248,10 @@ settings! {
     CLUSTER_STATE: PathBuf = Setting::new(
         "dbms.directories.cluster_state", "path", "cluster-state", value::path,
         "state of the cluster member, relative to the data directory: `restore` refuses a database that is in it");
+    /// After how many reports a check ends.
+    FAIL_FAST_THRESHOLD: i32 = Setting::new(
+        "unsupported.consistency_checker.fail_fast_threshold", "integer from 0 on", "0", value::integer_between::<0, { i32::MAX }>,
+        "after so many errors and warnings about records a consistency check ends; 0: it goes on");
     /// Whether unknown settings are errors.
     STRICT_VALIDATION: bool = Setting::new(
         "dbms.config.strict_validation", "boolean", "false", value::boolean,

@@ -102,6 +102,7 @@ impl<'a> Walk<'a> {
         let mut units = slots.reader();
         let mut records = Vec::new();
         for step in 0..chunks {
+            context.report.goes_on()?;
             let chunk = match self.direction {
                 Direction::Forward => step,
                 Direction::Backward => chunks - 1 - step,

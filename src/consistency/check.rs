@@ -45,11 +45,12 @@ use crate::store::neostore::{Field, Neostore};
 use crate::store::page_cache::PageCache;
 use crate::store::schema::{EntityType, SchemaRule};
 use crate::store::stores::Stores;
+use crate::txlog::KernelVersion;
 
 /// The number of the first kernel that writes rules of lookup indexes. Specification: indexes 1.1.
 const KERNEL_4_3: i64 = 3;
 
-/// What stands for no version of the format.
+/// What stands for no version of the format or of the kernel.
 const NO_VERSION: i64 = -1;
 /// Files of record stores in the format `aligned` have whole pages of this size.
 const ALIGNED_PAGE: u64 = 8192;
@@ -97,13 +98,11 @@ impl Check {
         preconditions::exists(&self.layout)?;
         preconditions::is_recovered(&self.layout)?;
         let entries = Entries(progress);
-        let report = Reporter::new(
-            SharedDisk::clone(&self.disk),
-            &self.options.report_directory,
-            self.options.extra,
-            &entries,
-        );
-        let done = self.check(&report, progress);
+        let report = Reporter::new(SharedDisk::clone(&self.disk), &self.options, &entries);
+        let done = match self.check(&report, progress) {
+            Err(CheckError::Enough) => Ok(Vec::new()),
+            done => done,
+        };
         let (summary, report) = report.finish(done.is_ok())?;
         Ok(Verdict { summary, report, unchecked: done?, strict: self.options.strict })
     }
@@ -119,6 +118,7 @@ impl Check {
                 return Ok(Vec::new());
             }
         };
+        self.check_kernel_version(&neostore, report);
         let disk = ReadOnly::new(SharedDisk::clone(&self.disk));
         let cache = PageCache::new(self.page_cache);
         let stores = Stores::open_damaged(&cache, &disk, &self.layout, family, &mut |store, error| {
@@ -149,6 +149,25 @@ impl Check {
                 .is_none_or(|version| version < KERNEL_4_3),
         };
         opened.run(progress)
+    }
+
+    /// Neo4j's checker fails at a kernel version that it does not know. Specification: store format 3.2.
+    fn check_kernel_version(&self, neostore: &Neostore, report: &Reporter<'_>) {
+        let Some(version) = neostore.get(Field::KernelVersion).filter(|version| *version != NO_VERSION)
+        else {
+            return;
+        };
+        let is_known = i8::try_from(version).map(i8::cast_unsigned).is_ok_and(|version| {
+            version == KernelVersion::LEGACY || KernelVersion::from_byte(version).is_some()
+        });
+        if !is_known {
+            let path = self.layout.neostore();
+            let message = format!(
+                "The metadata store has a kernel version that there is none of: {version}.\nFile: {}.",
+                path.display()
+            );
+            report.lines(Level::Error, RecordType::NeoStore, &message);
+        }
     }
 
     /// The format of the store; the inner error is the reason why it is not known.
@@ -228,10 +247,12 @@ impl Opened<'_> {
         for kind in [TokenKind::PropertyKey, TokenKind::Label, TokenKind::RelationshipType] {
             tokens::check(self.stores, self.high, kind, self.report)?;
         }
+        self.report.goes_on()?;
         let mut unchecked = self.unopened(&context, &indexes);
         if self.plan.graph || self.plan.indexes {
             unchecked.extend(self.check_records(&context, counts.as_ref(), degrees.as_ref(), &indexes)?);
         }
+        self.report.goes_on()?;
         if self.plan.graph && self.plan.extra {
             beyond::ids::check(&context, &self.check.layout, self.disk, self.cache)?;
         }
@@ -414,6 +435,7 @@ impl Opened<'_> {
             drop(heads);
             explain_relationships(context, self.plan, &table, &pass, indexes)?;
             pass.counts.iter().for_each(|counts| counts.add_to(&mut observed, &sets));
+            self.report.goes_on()?;
             if self.plan.graph && self.plan.extra {
                 owners.merge(&nodes.owners);
                 owners.merge(&pass.owners);
@@ -432,6 +454,7 @@ impl Opened<'_> {
                     report_damage(context, target.rule, damage);
                 }
             }
+            self.report.goes_on()?;
             if !compared.equal {
                 let is_large = large.contains(&target.rule.id);
                 explain_index(context, target, is_large)?;
@@ -440,6 +463,7 @@ impl Opened<'_> {
                 }
             }
         }
+        self.report.goes_on()?;
         if let Some(tree) = counts.filter(|_| self.plan.graph) {
             counts::check(context, tree, &observed)?;
         }

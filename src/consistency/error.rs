@@ -63,6 +63,9 @@ pub enum CheckError {
     /// A file of a Lucene index, which could be read before, can't be read.
     #[error(transparent)]
     Lucene(#[from] LuceneError),
+    /// As many records were reported as were asked for. [`Check::run`](super::Check::run) makes a verdict of it.
+    #[error("Enough was found: the check was ended.")]
+    Enough,
     /// A page could not be had.
     #[error(transparent)]
     Page(#[from] PageCacheError),

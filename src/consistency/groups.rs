@@ -60,6 +60,7 @@ pub(super) fn check(context: &Context<'_>, table: &NodeTable) -> Result<(), Chec
         context.threads,
         begin,
         |state, chunk, units| {
+            context.report.goes_on()?;
             chunk.records(units, |group: RawGroup| {
                 if group.used {
                     state.owner(context, table, &group)?;

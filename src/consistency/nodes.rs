@@ -94,6 +94,7 @@ pub(super) fn verify(
         context.threads,
         begin,
         |pass, chunk, units| {
+            context.report.goes_on()?;
             chunk.records(units, |node: RawNode| visit_node(pass, &node))?;
             pass.made.claims.end_of_range();
             context.advance.by(chunk.end - chunk.first);
@@ -163,6 +164,7 @@ pub(super) fn explain(context: &Context<'_>, explain: Explain) -> Result<(), Che
         context.threads,
         begin,
         |(reader, labels, walk), chunk, units| {
+            context.report.goes_on()?;
             chunk.records(units, |node: RawNode| {
                 if !node.used {
                     return Ok(());

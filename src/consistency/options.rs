@@ -1,5 +1,6 @@
 //! What is to be checked.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 /// Which checks run, and where the report goes. Specification: consistency check 1.2.
@@ -18,6 +19,9 @@ pub struct CheckOptions {
     pub extra: bool,
     /// Whether such a finding makes the database inconsistent.
     pub strict: bool,
+    /// After so many errors and warnings about records the check ends; those about the structure of trees do not count.
+    /// Specification: consistency check 1.7.
+    pub fail_fast: Option<NonZeroU32>,
 }
 
 impl Default for CheckOptions {
@@ -29,6 +33,7 @@ impl Default for CheckOptions {
             report_directory: PathBuf::from("."),
             extra: true,
             strict: false,
+            fail_fast: None,
         }
     }
 }

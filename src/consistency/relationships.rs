@@ -299,6 +299,7 @@ pub(super) fn explain(
         context.threads,
         begin,
         |state, chunk, units| {
+            context.report.goes_on()?;
             chunk.records(units, |relationship: RawRelationship| {
                 if relationship.used {
                     state.visit(context, table, explain, &relationship)?;

@@ -9,13 +9,17 @@
 //! Lines are in UTC, the name of the file is in local time. Specification: consistency check 4.1, 4.2, 4.4.
 
 use std::fmt::{self, Write};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::error::CheckError;
+use super::options::CheckOptions;
 use super::summary::{RecordType, Summary};
 use crate::io::disk::{DiskError, DiskFile, SharedDisk};
 
@@ -81,6 +85,9 @@ pub(super) struct Reporter<'a> {
     disk: SharedDisk,
     path: PathBuf,
     extras: bool,
+    /// Reports of records, errors and warnings, after which no more are wanted.
+    most: Option<NonZeroU32>,
+    is_full: AtomicBool,
     listener: &'a dyn EntryListener,
     state: Mutex<State>,
 }
@@ -88,6 +95,8 @@ pub(super) struct Reporter<'a> {
 #[derive(Debug, Default)]
 struct State {
     summary: Summary,
+    /// Errors and warnings about records.
+    records: u32,
     file: Option<Box<dyn DiskFile>>,
     written: u64,
     buffer: String,
@@ -97,14 +106,23 @@ struct State {
 
 impl<'a> Reporter<'a> {
     /// A report that was begun now.
-    pub fn new(disk: SharedDisk, directory: &Path, extras: bool, listener: &'a dyn EntryListener) -> Self {
+    pub fn new(disk: SharedDisk, options: &CheckOptions, listener: &'a dyn EntryListener) -> Self {
         let now = OffsetDateTime::now_local().unwrap_or_else(|_| OffsetDateTime::now_utc());
         // A format of numbers only can't fail.
         let name = now.format(FILE_NAME).unwrap_or_default();
+        let directory = &options.report_directory;
         // `.` is left out, so that the path is printed as Neo4j prints it.
         let path =
             directory.components().filter(|part| *part != std::path::Component::CurDir).collect::<PathBuf>();
-        Self { disk, path: path.join(name), extras, listener, state: Mutex::default() }
+        Self {
+            disk,
+            path: path.join(name),
+            extras: options.extra,
+            most: options.fail_fast,
+            is_full: AtomicBool::new(false),
+            listener,
+            state: Mutex::default(),
+        }
     }
 
     /// Reports something about a record.
@@ -121,7 +139,22 @@ impl<'a> Reporter<'a> {
                 let _ = write!(text, " {argument}");
             }
         }
-        self.entry(finding.level, finding.about, &text);
+        let mut state = self.state.lock();
+        if let Some(most) = self.most {
+            if state.records >= most.get() {
+                return;
+            }
+            if finding.level != Level::Extra {
+                state.records += 1;
+                self.is_full.store(state.records >= most.get(), Ordering::Relaxed);
+            }
+        }
+        self.entry(&mut state, finding.level, finding.about, &text);
+    }
+
+    /// An error if no more records may be reported.
+    pub fn goes_on(&self) -> Result<(), CheckError> {
+        if self.is_full.load(Ordering::Relaxed) { Err(CheckError::Enough) } else { Ok(()) }
     }
 
     /// Reports something that has no record. Lines after the first get a tab, all lose their margins.
@@ -130,17 +163,16 @@ impl<'a> Reporter<'a> {
             return;
         }
         let lines: Vec<_> = message.lines().map(str::trim).collect();
-        self.entry(level, about, &lines.join("\n\t"));
+        self.entry(&mut self.state.lock(), level, about, &lines.join("\n\t"));
     }
 
-    fn entry(&self, level: Level, about: RecordType, text: &str) {
-        let mut state = self.state.lock();
+    fn entry(&self, state: &mut State, level: Level, about: RecordType, text: &str) {
         match level {
             Level::Error => state.summary.error(about),
             Level::Warn => state.summary.warning(),
             Level::Extra => state.summary.extra(about),
         }
-        self.write(&mut state, level, text);
+        self.write(state, level, text);
     }
 
     /// Reports that a whole store can't be checked: an error that does not make the database inconsistent.
@@ -253,6 +285,10 @@ mod tests {
     const DEGREE: Finding =
         Finding { about: RecordType::Relationship, level: Level::Extra, message: "The degree is wrong." };
 
+    fn options(directory: &Path, extra: bool) -> CheckOptions {
+        CheckOptions { report_directory: directory.to_owned(), extra, ..CheckOptions::default() }
+    }
+
     fn lines(path: &Path) -> Vec<String> {
         let text = std::fs::read_to_string(path).unwrap();
         text.lines().map(str::to_owned).collect()
@@ -262,7 +298,7 @@ mod tests {
     fn a_report_is_written_as_in_the_specification() {
         let directory = tempfile::tempdir().unwrap();
         let below = directory.path().join("a/b");
-        let report = Reporter::new(OsDisk::shared(), &below, true, &Silent);
+        let report = Reporter::new(OsDisk::shared(), &options(&below, true), &Silent);
         report.record(NOT_IN_USE, &"Node[7]", &[&"Relationship[50]", &5]);
         report.lines(Level::Warn, RecordType::Index, "Index was dirty.\n Index file: x.\n");
         report.record(DEGREE, &"Relationship[1]", &[]);
@@ -287,7 +323,7 @@ mod tests {
     #[test]
     fn nothing_to_report_makes_no_file() {
         let directory = tempfile::tempdir().unwrap();
-        let report = Reporter::new(OsDisk::shared(), directory.path(), false, &Silent);
+        let report = Reporter::new(OsDisk::shared(), &options(directory.path(), false), &Silent);
         report.record(DEGREE, &"Relationship[1]", &[]);
         let (summary, path) = report.finish(true).unwrap();
         assert_eq!((summary.extras(), path), (0, None));
@@ -299,8 +335,27 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("file");
         std::fs::write(&file, b"").unwrap();
-        let report = Reporter::new(OsDisk::shared(), &file.join("below"), false, &Silent);
+        let report = Reporter::new(OsDisk::shared(), &options(&file.join("below"), false), &Silent);
         report.record(NOT_IN_USE, &"Node[7]", &[]);
         assert!(report.finish(true).is_err());
+    }
+
+    #[test]
+    fn no_more_records_are_reported_than_are_wanted() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = CheckOptions { fail_fast: NonZeroU32::new(2), ..options(directory.path(), true) };
+        let report = Reporter::new(OsDisk::shared(), &options, &Silent);
+        report.lines(Level::Error, RecordType::Index, "Index inconsistency.");
+        report.record(DEGREE, &"Relationship[1]", &[]);
+        report.record(NOT_IN_USE, &"Node[7]", &[]);
+        report.goes_on().unwrap();
+        let warning = Finding::warning(RecordType::Property, "The block is empty.");
+        for _ in 0..3 {
+            report.record(warning, &"Property[7]", &[]);
+            assert!(matches!(report.goes_on(), Err(CheckError::Enough)));
+        }
+        report.record(DEGREE, &"Relationship[2]", &[]);
+        let (summary, _) = report.finish(true).unwrap();
+        assert_eq!((summary.errors(), summary.warnings(), summary.extras()), (2, 1, 1));
     }
 }

@@ -303,7 +303,10 @@ impl Explain<'_> {
             context.high.nodes,
             context.threads,
             || Comparing::new(context),
-            |state, chunk, units| chunk.records(units, |node: RawNode| self.node(state, &node, &found)),
+            |state, chunk, units| {
+                context.report.goes_on()?;
+                chunk.records(units, |node: RawNode| self.node(state, &node, &found))
+            },
             drop,
         )?;
         let mut sweep = Sweep::new(context, self.target, &self.words);

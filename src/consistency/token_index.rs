@@ -306,6 +306,7 @@ fn compare<E: Entities>(
     findings: &Findings,
 ) -> Result<(), CheckError> {
     let report = context.report;
+    report.goes_on()?;
     let first = range.saturating_mul(ENTITIES_PER_RANGE);
     let text = TokenRange { name: findings.range, first, tokens: indexed };
     let mut tokens = Vec::new();

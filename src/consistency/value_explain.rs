@@ -99,6 +99,7 @@ pub(super) fn relationships(
         context.threads,
         begin,
         |(walk, key), chunk, units| {
+            context.report.goes_on()?;
             chunk.records(units, |relationship: RawRelationship| {
                 if !relationship.used || !target.covers(&[relationship.type_id]) {
                     return Ok(());
@@ -276,7 +277,10 @@ impl Explain<'_> {
             context.high.nodes,
             context.threads,
             || Comparing::new(context),
-            |state, chunk, units| chunk.records(units, |node: RawNode| self.look_up(state, &node)),
+            |state, chunk, units| {
+                context.report.goes_on()?;
+                chunk.records(units, |node: RawNode| self.look_up(state, &node))
+            },
             drop,
         )?;
         self.sweep()

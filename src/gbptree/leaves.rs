@@ -121,8 +121,10 @@ impl<L: Layout> Tree<L> {
                 Ok(next) => {
                     let newer = NodeHeader::decode(&next, &self.body)
                         .is_ok_and(|header| header.generation > target.generation);
-                    if newer {
-                        return Ok(LeafWalk::Stuck);
+                    match (newer, first) {
+                        (false, _) => {}
+                        (true, false) => return Ok(LeafWalk::Stuck),
+                        (true, true) => return Err(self.out_of_order(target.page)),
                     }
                 }
                 Err(error) if first => return Err(error),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::consistency::corpus::{Damaged, damaged};
+use crate::consistency::store::archive;
 use crate::support::damage::{Files, read, write};
 use crate::support::kernel::Kernel;
 use crate::support::stores;
@@ -86,6 +87,27 @@ fn a_sound_database_passes_without_a_word_and_nothing_but_its_lock_is_written() 
     }
     assert!(files() == before);
     assert_eq!(fs::read_dir(tool.home()).unwrap().count(), 3, "conf, data, backups, and no report");
+}
+
+#[test]
+fn a_setting_ends_a_check_after_so_many_reports() {
+    let mut files = archive("consistency/base-x");
+    // The first relationships of all nodes.
+    let nodes = files.get_mut(Path::new("neostore.nodestore.db")).unwrap();
+    nodes.chunks_exact_mut(15).for_each(|node| node[1..5].copy_from_slice(&[0, 0xff, 0xff, 0]));
+    let errors = |setting: &str| {
+        let tool = Tool::new(setting);
+        write(&files, &tool.backups().join("store"));
+        let outcome = tool.run(["check-consistency", "--backup=backups/store", "--format=json"]);
+        assert_eq!(outcome.code, Some(1), "{outcome}");
+        let answer: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        (answer["errors"].as_u64(), answer["message"].as_str().map(str::to_owned))
+    };
+    let setting = "unsupported.consistency_checker.fail_fast_threshold";
+    assert_eq!(errors(&format!("{setting}=5")), (Some(5), None));
+    assert!(errors(&format!("{setting}=0")).0 > Some(100));
+    let (_, refused) = errors(&format!("{setting}=-1"));
+    assert!(refused.unwrap().contains("minimum allowed value is 0"));
 }
 
 #[test]

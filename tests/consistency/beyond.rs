@@ -80,6 +80,30 @@ fn only_a_strict_check_calls_a_store_inconsistent_for_them() {
 }
 
 #[test]
+fn a_kernel_version_that_there_is_none_of_is_an_error() {
+    /// Where the field is, in front of its eight bytes the sign that it is in use.
+    const KERNEL_VERSION: usize = 19 * 9;
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = directory.path().join("store");
+    write(&archive("consistency/base-x"), &store);
+    let path = store.join("neostore");
+    let mut neostore = std::fs::read(&path).expect("a neostore");
+    for (version, is_known) in
+        [(0, false), (1, true), (4, true), (5, false), (-1, true), (-2, false), (260, false)]
+    {
+        neostore[KERNEL_VERSION] = 1;
+        neostore[KERNEL_VERSION + 1..][..8].copy_from_slice(&i64::to_be_bytes(version));
+        std::fs::write(&path, &neostore).expect("written");
+        let entries = Entries::default();
+        let verdict = checking(&store, &CheckOptions::default()).run(&entries).expect("a verdict");
+        let text = format!("The metadata store has a kernel version that there is none of: {version}.\n");
+        let said = entries.0.lock().iter().any(|(level, entry)| level == "ERROR" && entry.starts_with(&text));
+        assert_eq!((said, verdict.is_consistent()), (!is_known, is_known), "{version}");
+        assert_eq!(verdict.summary.errors(), u64::from(!is_known), "{version}: nothing else is wrong");
+    }
+}
+
+#[test]
 fn an_id_in_use_that_will_be_given_to_another_record_is_found() {
     let (found, verdict) = found_after(|_, store| {
         let path = store.join("neostore.relationshipstore.db.id");

@@ -4,6 +4,7 @@ mod beyond;
 pub mod corpus;
 mod damage;
 mod exchanged_children;
+mod fail_fast;
 mod healthy;
 mod high_limit;
 mod lucene;

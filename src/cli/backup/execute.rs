@@ -23,6 +23,7 @@ use crate::cli::log::{Level, Log};
 use crate::cli::progress::LogProgress;
 use crate::cli::signals;
 use crate::cli::streams::Streams;
+use crate::consistency::CheckOptions;
 use crate::io::disk::OsDisk;
 
 /// The class that Neo4j's tool names in its lines about several databases.
@@ -106,7 +107,7 @@ fn check_settings(
     streams: &Streams,
 ) -> CheckSettings {
     CheckSettings {
-        options: arguments.check.clone(),
+        options: CheckOptions { fail_fast: prepared.configuration.fail_fast, ..arguments.check.clone() },
         page_cache: prepared.page_cache,
         threads: thread::available_parallelism().map_or(1, Into::into),
         progress: Arc::new(CheckConsole::of_backup(arguments.verbose.then(|| log.clone()), &streams.err)),
