@@ -6,6 +6,7 @@ use std::path::Path;
 use neo4j_admin::backup::manifest::{CheckResult, Manifest};
 
 use crate::consistency::corpus::damaged;
+use crate::consistency::store::archive;
 use crate::support::damage::write;
 use crate::support::relay::Relay;
 use crate::support::stores;
@@ -89,6 +90,24 @@ fn inconsistencies_are_exit_code_3_and_the_first_copy_is_at_its_place_all_the_sa
     let outcome = back_up(&tool, &server, &["--verbose"]);
     assert_eq!(outcome.code, Some(3));
     assert!(outcome.stdout.contains("ERROR [o.n.c.ConsistencyCheckService] "), "{outcome}");
+}
+
+#[test]
+fn a_setting_ends_the_check_after_so_many_reports() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut files = archive("consistency/base-x");
+    // The first relationships of all nodes.
+    let nodes = files.get_mut(Path::new("neostore.nodestore.db")).unwrap();
+    nodes.chunks_exact_mut(15).for_each(|node| node[1..5].copy_from_slice(&[0, 0xff, 0xff, 0]));
+    write(&files, &directory.path().join("neo4j"));
+    let server = Relay::start(directory.path(), "");
+    let tool = Tool::new("unsupported.consistency_checker.fail_fast_threshold=3\n");
+    let outcome = back_up(&tool, &server, &[]);
+    assert_eq!(outcome.code, Some(3), "{outcome}");
+    let [report] = &reports(&tool)[..] else { panic!("no report, or several") };
+    let report = fs::read_to_string(tool.home().join(report)).unwrap();
+    // The warning is of the full-text index, whose files a backup does not have.
+    assert!(report.contains("\tNumber of errors: 2\n\tNumber of warnings: 1\n"), "{report}");
 }
 
 #[test]
