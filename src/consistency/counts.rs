@@ -118,8 +118,8 @@ pub(super) fn check(context: &Context<'_>, tree: &CountsTree, observed: &Observe
             RELATIONSHIPS => {
                 let (start, type_id, end) = (first >> 32, low(first), i64::from(second));
                 // Of tokens that there can't be, any count is looked at.
-                let is_possible = start < labels && type_id < types && end < labels;
-                if start != ANY && end != ANY && is_possible {
+                let is_possible = (ANY..types).contains(&type_id);
+                if is_possible && (0..labels).contains(&start) && (0..labels).contains(&end) {
                     report.record(c::COUNT_OF_BOTH_ENDS, &CountsText { key, count }, &[]);
                     // Neo4j takes nothing in that stands behind such a key.
                     ended = true;
