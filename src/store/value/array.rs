@@ -72,7 +72,8 @@ fn elements<'a>(reader: &mut Reader<'a>) -> Result<impl Iterator<Item = u64> + u
     let malformed = || Malformed::ValuePart { what: "bits of an array element", value: width };
     let count = (body.len() as i64 * 8 - (8 - used)).checked_div(width).unwrap_or_default();
     let count = usize::try_from(count).map_err(|_| malformed())?;
-    let width = usize::try_from(width).map_err(|_| malformed())?;
+    // Where there are none, their width does not matter.
+    let width = if count == 0 { 0 } else { usize::try_from(width).map_err(|_| malformed())? };
     if count * width > body.len().next_multiple_of(8) * 8 {
         return Err(malformed());
     }
@@ -129,6 +130,14 @@ fn temporals(reader: &mut Reader<'_>) -> Result<Array, Malformed> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_elements_their_width_does_not_matter() {
+        // 64 bits less 92 are none of -104 bits each.
+        let body = [&[LONG, 0xac, 0x98], &[0xff; 8][..]].concat();
+        assert!(matches!(decode(&body), Ok(Array::Long(longs)) if longs.is_empty()));
+        assert!(decode(&[&[TEMPORAL, 2], &body[..]].concat()).is_ok());
+    }
 
     /// Behind its header an array of `count` numbers of 64 bits, all 5.
     fn body(kind: u8, count: usize) -> Vec<u8> {
