@@ -142,6 +142,11 @@ impl TreeError {
         )
     }
 
+    /// Whether the file is one of a later format, of which nothing else can be told.
+    pub fn is_later_format(&self) -> bool {
+        matches!(self, Self::Meta { source: MetaError::ReservedSlot { .. }, .. })
+    }
+
     /// Adds the place to what is wrong with a node.
     pub(super) fn node(path: &Arc<Path>, page: u64, source: impl Into<NodeError>) -> Self {
         Self::Node { path: Arc::clone(path), page, source: source.into() }

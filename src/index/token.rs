@@ -108,12 +108,13 @@ impl TokenIndex {
         }
     }
 
-    /// Whether the file says that it is a complete index, even if it is none of tokens.
+    /// Whether the file says that it is a complete index, even if it is none of tokens. One of a later format counts as
+    /// complete: nothing says that it is not.
     pub fn says_online(cache: &PageCache, disk: &dyn Disk, path: &Path) -> Result<bool, IndexError> {
         let Some(file) = open_existing(disk, path)? else { return Ok(false) };
         match read_header(cache, file) {
             Ok(header) => Ok(matches!(header.as_slice(), [ONLINE, ..])),
-            Err(error) if error.is_mismatch() => Ok(false),
+            Err(error) if error.is_mismatch() => Ok(error.is_later_format()),
             Err(error) => Err(error.into()),
         }
     }

@@ -44,7 +44,7 @@ impl ValueState {
         let Some(file) = open_existing(disk, path)? else { return Ok(Self::Missing) };
         let header = match read_header(cache, file) {
             Ok(header) => header,
-            Err(error) if error.is_mismatch() => return Ok(Self::Populating),
+            Err(error) if error.is_mismatch() && !error.is_later_format() => return Ok(Self::Populating),
             Err(error) => return unusable(error.into()),
         };
         match header.as_slice() {
@@ -169,6 +169,9 @@ mod tests {
         };
         assert!(matches!(changed(&|_| {}), ValueState::Online(_)));
         assert!(matches!(changed(&|bytes| bytes[header] = 2), ValueState::Populating));
+        // Of the meta page: a version that is of no use yet, and the size of a page.
+        assert!(matches!(changed(&|bytes| bytes[1] = 9), ValueState::Unusable(_)));
+        assert!(matches!(changed(&|bytes| bytes[5] = 9), ValueState::Populating));
         assert!(matches!(changed(&|bytes| bytes.truncate(10)), ValueState::Populating));
         assert!(matches!(changed(&|bytes| bytes.truncate(8192)), ValueState::Populating));
         assert!(matches!(changed(&|bytes| bytes[8192..16384].fill(0)), ValueState::Populating));
