@@ -147,16 +147,16 @@ fn read_meta(file: &dyn DiskFile) -> Result<(Meta, Arc<Path>), TreeError> {
     let meta = if file.read_at(0, &mut bytes)? < Meta::SIZE {
         Err(MetaError::Missing)
     } else {
-        Meta::decode(&bytes)
-    };
-    let meta = meta.and_then(|meta| {
-        let size = meta.page_size as usize;
+        // As Neo4j does it the size of a page comes before the version: where both are wrong it is just no tree.
+        let [_, _, _, _, s0, s1, s2, s3, ..] = bytes;
+        let found = u32::from_be_bytes([s0, s1, s2, s3]);
+        let size = found as usize;
         if size.is_power_of_two() && (MIN_PAGE..=FRAME_SIZE).contains(&size) {
-            Ok(meta)
+            Meta::decode(&bytes)
         } else {
-            Err(MetaError::PageSize { found: meta.page_size })
+            Err(MetaError::PageSize { found })
         }
-    });
+    };
     match meta {
         Ok(meta) => Ok((meta, path)),
         Err(source) => Err(TreeError::Meta { path, source }),
