@@ -13,7 +13,7 @@ use super::fingerprint::{Round, Suspects};
 use super::plan::{CHUNK_PAGES, EXPLAINED_NODES};
 use super::raw::{NONE, RawLink, RawReader, RawRelationship};
 use super::report::Finding;
-use super::scan::{in_threads, read_chunk};
+use super::scan::{in_threads, pages_below, read_chunk};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Direction {
@@ -96,9 +96,9 @@ impl<'a> Walk<'a> {
         let context = self.context;
         let slots = context.stores.relationships.slots();
         let high = context.high.relationships;
-        let pages = slots.file().pages().min(high.div_ceil(slots.per_page().max(1)));
+        let pages = pages_below(slots, high);
         let chunks = pages.div_ceil(CHUNK_PAGES);
-        let mut buffer = vec![0; slots.file().page_size() * CHUNK_PAGES.min(pages) as usize];
+        let mut buffer = Vec::new();
         let mut units = slots.reader();
         let mut records = Vec::new();
         for step in 0..chunks {

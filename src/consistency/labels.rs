@@ -25,7 +25,7 @@ pub(super) struct Labels {
     pub sorted: Vec<i64>,
     /// Those that the count of nodes with a label takes in: up to the first that is out of order.
     pub counted: Vec<i64>,
-    /// Those that counts of relationships take in, ascending: one that the node's record has twice is there twice.
+    /// Those that counts of relationships take in, ascending: one that the node's record has twice beside others is there twice.
     pub of_ends: Vec<i64>,
 }
 
@@ -142,11 +142,12 @@ impl<'a> LabelReader<'a> {
         labels.sorted.extend_from_slice(&self.found);
         labels.sorted.sort_unstable();
         let is_inline = matches!(LabelField(node.labels).labels(), Where::Inline(_));
-        if is_inline {
+        // A node of one label, however often, has it once.
+        if is_inline && labels.sorted.first() != labels.sorted.last() {
             labels.of_ends.extend_from_slice(&labels.sorted);
         }
         labels.sorted.dedup();
-        if !is_inline {
+        if labels.of_ends.is_empty() {
             labels.of_ends.extend_from_slice(&labels.sorted);
         }
         Ok(())

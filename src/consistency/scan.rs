@@ -73,14 +73,13 @@ pub(super) fn scan<'s, W, R: Send>(
     visit: impl Fn(&mut W, &Chunk<'_>, &mut SlotReader<'s>) -> Result<(), CheckError> + Sync,
     end: impl Fn(W) -> R + Sync,
 ) -> Result<Vec<R>, CheckError> {
-    let page_size = slots.file().page_size();
-    let pages = slots.file().pages().min(high.div_ceil(slots.per_page().max(1)));
+    let pages = pages_below(slots, high);
     let chunks = pages.div_ceil(CHUNK_PAGES);
     let next = AtomicU64::new(0);
     let work = || -> Result<R, CheckError> {
         let mut state = begin();
         let mut units = slots.reader();
-        let mut buffer = vec![0; page_size * CHUNK_PAGES.min(pages) as usize];
+        let mut buffer = Vec::new();
         loop {
             let chunk = next.fetch_add(1, Ordering::Relaxed);
             if chunk >= chunks {
@@ -102,26 +101,31 @@ pub(super) fn scan<'s, W, R: Send>(
     in_threads(threads, |_| work())
 }
 
-/// Reads a chunk of a store.
+/// The pages of a store that have slots below `high`.
+pub(super) fn pages_below(slots: &Slots, high: u64) -> u64 {
+    slots.file().pages().min(high.div_ceil(slots.per_page().max(1)))
+}
+
+/// Reads a chunk of a store; `buffer` grows to the size of a chunk.
 pub(super) fn read_chunk<'b>(
     slots: &Slots,
     high: u64,
     chunk: u64,
-    buffer: &'b mut [u8],
+    buffer: &'b mut Vec<u8>,
 ) -> Result<Chunk<'b>, CheckError> {
     let page_size = slots.file().page_size();
     let first_page = chunk * CHUNK_PAGES;
-    let count = CHUNK_PAGES.min(slots.file().pages().saturating_sub(first_page));
-    let bytes = buffer.get_mut(..count as usize * page_size).unwrap_or_default();
-    let read = slots.file().file().read_at(first_page.saturating_mul(page_size as u64), bytes)?;
-    bytes.iter_mut().skip(read).for_each(|byte| *byte = 0);
+    let count = CHUNK_PAGES.min(pages_below(slots, high).saturating_sub(first_page));
+    buffer.resize(count as usize * page_size, 0);
+    let read = slots.file().file().read_at(first_page.saturating_mul(page_size as u64), buffer)?;
+    buffer.iter_mut().skip(read).for_each(|byte| *byte = 0);
     let first = first_page * slots.per_page();
     Ok(Chunk {
         family: slots.family(),
         first,
         end: high.min(first + count * slots.per_page()),
         least: slots.first(),
-        bytes,
+        bytes: buffer,
         page_size,
         size: slots.size(),
     })

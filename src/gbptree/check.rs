@@ -229,17 +229,17 @@ impl<L: Layout> Check<'_, L> {
         Ok(pointer.read(self.tree.generations()).unwrap_or(Target { page: 0, generation: 0 }))
     }
 
-    /// Reports slots that a crash left or that have a wrong checksum.
+    /// Reports that a crash left a slot, and that one has a wrong checksum: each once, be it of one slot or of both.
     fn check_pointer(&mut self, page: &[u8], id: u64, name: PointerName) -> Result<(), TreeError> {
         let pointer = self.tree.body.pointer(page, name).on(&self.tree.pages.path, id)?;
         let generations = self.tree.generations();
         let slots = [pointer.a, pointer.b].map(|slot: Slot| (slot, slot.state(generations)));
-        for (_, state) in slots {
-            match state {
-                SlotState::Crash => (self.report)(Inconsistency::CrashPointer { node: id, name, slots }),
-                SlotState::Broken => (self.report)(Inconsistency::BrokenPointer { node: id, name, slots }),
-                SlotState::Stable | SlotState::Unstable | SlotState::Empty => {}
-            }
+        let any = |wanted| slots.iter().any(|&(_, state)| state == wanted);
+        if any(SlotState::Crash) {
+            (self.report)(Inconsistency::CrashPointer { node: id, name, slots });
+        }
+        if any(SlotState::Broken) {
+            (self.report)(Inconsistency::BrokenPointer { node: id, name, slots });
         }
         Ok(())
     }
@@ -247,9 +247,7 @@ impl<L: Layout> Check<'_, L> {
     /// Checks a node; returns how many children are to be visited.
     fn visit(&mut self, visit: &Visit, parents: &[Parent]) -> Result<usize, TreeError> {
         let id = visit.id;
-        if id >= FIRST_USABLE {
-            self.mark(id);
-        }
+        self.mark(id);
         if parents.iter().any(|parent| parent.visit.id == id) {
             let (range, level) = (self.ranges(parents, visit), parents.len());
             (self.report)(Inconsistency::Circular { node: id, level, range });

