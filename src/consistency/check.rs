@@ -227,6 +227,8 @@ impl Opened<'_> {
         )?;
         if self.plan.structure {
             self.check_structure(progress, counts.as_ref(), degrees.as_ref(), &mut indexes)?;
+        } else if self.plan.indexes {
+            indexes.find_damage()?;
         }
         let total = self.high.nodes + self.high.relationships + self.high.groups;
         let advance = Advance::begin(progress, CheckPart::Contents, total);
@@ -514,13 +516,19 @@ fn report_damage(context: &Context<'_>, rule: &SchemaRule, error: &LuceneError) 
 }
 
 fn explain_index(context: &Context<'_>, target: &Target<'_>, large: bool) -> Result<(), CheckError> {
-    match (target.rule.schema.entity, target.kind, target.tree) {
+    let explained = match (target.rule.schema.entity, target.kind, &target.tree) {
         (EntityType::Node, Some(kind), _) => text_explain::nodes(context, target, kind, large),
         (EntityType::Relationship, Some(kind), _) => text_explain::relationships(context, target, kind),
-        (EntityType::Node, None, Some(tree)) => value_explain::nodes(context, target, tree, large),
-        (EntityType::Relationship, None, Some(tree)) => value_explain::relationships(context, target, tree),
+        (EntityType::Node, None, Some(entries)) => value_explain::nodes(context, target, entries, large),
+        (EntityType::Relationship, None, Some(entries)) => {
+            value_explain::relationships(context, target, entries)
+        }
         (_, None, None) => Ok(()),
+    };
+    if let Some(entries) = target.tree.as_ref().filter(|entries| entries.is_broken()) {
+        trees::unreadable(context.report, RecordType::Index, entries.tree.path());
     }
+    explained
 }
 
 /// Whether anything is said of nodes and of relationships.

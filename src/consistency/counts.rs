@@ -109,6 +109,9 @@ pub(super) fn check(context: &Context<'_>, tree: &CountsTree, observed: &Observe
         let (kind, first, second) = key;
         match kind {
             NODES => {
+                // A label has 32 bits, the place in the key 64.
+                let first = low(first);
+                let key = (kind, first, second);
                 let found = observed.nodes.get(&first).copied().unwrap_or_default();
                 nodes.insert(first);
                 if found != count {

@@ -42,6 +42,8 @@ pub(super) struct PropertyIndex {
     pub tree: Option<Tree<ValueLayout>>,
     /// Entries of the tree, if they were counted.
     pub entries: Option<u64>,
+    /// Whether its structure is damaged, which was not reported.
+    pub damaged: bool,
     /// What Lucene keeps of it; an error: it has files of another version.
     pub lucene: Option<Result<LuceneIndex, LuceneError>>,
 }
@@ -91,6 +93,17 @@ impl Indexes {
             indexes.open_lookup(layout, disk, cache, EntityType::Node, report)?;
         }
         Ok(indexes)
+    }
+
+    /// Looks which trees of property indexes are damaged, and reports nothing.
+    pub fn find_damage(&mut self) -> Result<(), CheckError> {
+        for PropertyIndex { tree, damaged, .. } in &mut self.properties {
+            if let Some(tree) = tree {
+                let structure = tree.check(&mut |_| *damaged = true)?;
+                *damaged |= structure.unreadable > 0;
+            }
+        }
+        Ok(())
     }
 
     fn open_lookup(
@@ -176,7 +189,13 @@ impl Indexes {
         if tree.is_some() && index.provider != IndexProvider::Range && SpatialSettings::of(index).is_err() {
             return Ok(IndexState::Unusable);
         }
-        self.properties.push(PropertyIndex { rule: rule.clone(), tree, entries: None, lucene });
+        self.properties.push(PropertyIndex {
+            rule: rule.clone(),
+            tree,
+            entries: None,
+            damaged: false,
+            lucene,
+        });
         Ok(IndexState::Online)
     }
 }

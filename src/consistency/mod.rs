@@ -14,7 +14,7 @@
 //! | `groups`, `relationships`, `chains` | relationships, their nodes, how they hang together |
 //! | `indexes` | which indexes there are and what they say of themselves |
 //! | `token_claims`, `token_index` | lookup indexes |
-//! | `value_index`, `value_explain`, `texts`, `text_explain` | property indexes |
+//! | `value_index`, `value_entries`, `value_explain`, `texts`, `text_explain` | property indexes |
 //! | `observed`, `counts` | the counts store |
 //! | `trees`, `ids` | the structure of trees; id files |
 //! | `beyond` | what Neo4j's checker does not look at |
@@ -66,6 +66,7 @@ mod token_claims;
 mod token_index;
 mod tokens;
 mod trees;
+mod value_entries;
 mod value_explain;
 mod value_index;
 

@@ -18,9 +18,8 @@ use super::report::Finding;
 use super::scan::scan;
 use super::text::List;
 use super::texts::{Entry, Kind, with_bytes};
-use super::value_explain::{Comparing, Sweep, Words, entities_with, unless_damaged};
+use super::value_explain::{Comparing, Sweep, Words, entities_with};
 use super::value_index::Target;
-use crate::gbptree::TreeError;
 use crate::index::lucene::is_text;
 use crate::index::value::text::ArgumentText;
 use crate::store::value::Value;
@@ -88,21 +87,13 @@ impl Mark {
 impl Explain<'_> {
     /// Visits the entities of all entries.
     fn entities(&self, mut visit: impl FnMut(u64) -> Result<(), CheckError>) -> Result<(), CheckError> {
-        if let Some(tree) = self.target.tree {
-            let mut failure = None;
-            let mut read = || -> Result<Option<()>, TreeError> {
-                let mut cursor = tree.entries()?;
-                while let Some((key, _)) = cursor.next()? {
-                    let Some(entity) = key.first_chunk() else { continue };
-                    if let Err(error) = visit(u64::from_be_bytes(*entity)) {
-                        failure = Some(error);
-                        break;
-                    }
+        if let Some(entries) = &self.target.tree {
+            entries.all(&mut |key| {
+                if let Some(entity) = key.first_chunk() {
+                    visit(u64::from_be_bytes(*entity))?;
                 }
-                Ok(Some(()))
-            };
-            unless_damaged(read())?;
-            failure.map_or(Ok(()), Err)?;
+                Ok(true)
+            })?;
         }
         let Some(texts) = &self.target.texts else { return Ok(()) };
         texts.read(false, |entry| match entry {
@@ -411,7 +402,7 @@ impl Explain<'_> {
         let Wanted { id, record, values, .. } = *wanted;
         let text = values.iter().flatten().find(|value| is_text(value));
         let mut others = Vec::new();
-        let count = match (text, self.target.tree) {
+        let count = match (text, &self.target.tree) {
             (Some(_), _) if self.kind == Kind::FullText => {
                 let missing = values.iter().enumerate().filter(|(_, value)| value.is_none());
                 found.documents(id, missing.map(|(place, _)| key_bit(place)).fold(0, |keys, key| keys | key))
@@ -421,16 +412,16 @@ impl Explain<'_> {
                 others.extend(found.with(hash).filter(|other| *other != id));
                 found.count(id, hash)
             }
-            (None, Some(tree)) => {
+            (None, Some(entries)) => {
                 let values: Vec<&Value> = values.iter().flatten().collect();
                 if values.is_empty() || !self.target.key(id, &values, key) {
                     return Ok(());
                 }
                 if self.target.index.unique {
-                    others = entities_with(self.target, tree, &values)?;
+                    others = entities_with(self.target, entries, &values)?;
                     others.retain(|other| *other != id);
                 }
-                usize::from(unless_damaged(tree.get(key, |_| ()))?.is_some())
+                usize::from(entries.has(key)?)
             }
             // The index is not for such values.
             (None, None) => return Ok(()),

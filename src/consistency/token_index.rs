@@ -10,8 +10,10 @@ use super::error::CheckError;
 use super::labels::{LabelReader, Labels};
 use super::raw::{RawNode, RawReader, RawRelationship};
 use super::report::Finding;
+use super::summary::RecordType;
 use super::text::TokenRange;
 use super::token_claims::TokenClaims;
+use super::trees;
 use crate::gbptree::{LeafWalk, TreeError};
 use crate::index::IndexError;
 use crate::index::token::{ENTITIES_PER_RANGE, TokenIndex, TokenRange as TokenEntry, token_of};
@@ -31,8 +33,15 @@ impl LookupIndex {
             return Ok(sound);
         }
         let mut sound = true;
-        self.index.tree().check(&mut |_| sound = false)?;
-        Ok(sound)
+        let structure = self.index.tree().check(&mut |_| sound = false)?;
+        Ok(sound && structure.unreadable == 0)
+    }
+
+    /// Reports that the index can't be read, unless the check of its structure did.
+    fn unreadable(&self, context: &Context<'_>, about: RecordType) {
+        if self.sound.is_none() {
+            trees::unreadable(context.report, about, self.index.tree().path());
+        }
     }
 }
 
@@ -83,8 +92,14 @@ impl Way {
 }
 
 /// How an index must be compared with its entities; `None`: it says what the claims of the entities say, or it can't be
-/// read, which is told by the check of its structure. `high`: tokens below this may be in it.
-fn differs(lookup: &LookupIndex, mut claims: TokenClaims, high: u64) -> Result<Option<Way>, CheckError> {
+/// read, which is reported. `high`: tokens below this may be in it.
+fn differs(
+    context: &Context<'_>,
+    lookup: &LookupIndex,
+    mut claims: TokenClaims,
+    high: u64,
+    about: RecordType,
+) -> Result<Option<Way>, CheckError> {
     let index = &lookup.index;
     if !lookup.is_sound()? {
         let mut tokens: BTreeSet<u32> = (0..u32::try_from(high).unwrap_or(u32::MAX)).collect();
@@ -95,6 +110,9 @@ fn differs(lookup: &LookupIndex, mut claims: TokenClaims, high: u64) -> Result<O
             }
             Ok(true)
         })?;
+        if !read {
+            lookup.unreadable(context, about);
+        }
         return Ok(read.then_some(Way::Searched(tokens)));
     }
     let mut tokens = BTreeSet::new();
@@ -110,6 +128,9 @@ fn differs(lookup: &LookupIndex, mut claims: TokenClaims, high: u64) -> Result<O
         }
         Ok(true)
     })?;
+    if !read {
+        lookup.unreadable(context, about);
+    }
     Ok((read && !claims.are_equal()).then_some(Way::Ordered(tokens)))
 }
 
@@ -125,6 +146,7 @@ fn unless_broken(work: impl FnOnce() -> Result<bool, IndexError>) -> Result<bool
 
 /// What is said of the entries of an index.
 struct Findings {
+    about: RecordType,
     range: &'static str,
     not_in_use: Finding,
     unexpected: Finding,
@@ -132,6 +154,7 @@ struct Findings {
 }
 
 const LABELS: Findings = Findings {
+    about: RecordType::LabelScanDocument,
     range: "NodeLabelRange",
     not_in_use: c::LABEL_INDEX_NODE_NOT_IN_USE,
     unexpected: c::LABEL_INDEX_UNEXPECTED,
@@ -139,6 +162,7 @@ const LABELS: Findings = Findings {
 };
 
 const TYPES: Findings = Findings {
+    about: RecordType::RelationshipTypeScanDocument,
     range: "RelationshipTypeRange",
     not_in_use: c::TYPE_INDEX_NOT_IN_USE,
     unexpected: c::TYPE_INDEX_UNEXPECTED,
@@ -209,7 +233,9 @@ pub(super) fn check_labels(
     lookup: &LookupIndex,
     claims: TokenClaims,
 ) -> Result<(), CheckError> {
-    let Some(way) = differs(lookup, claims, context.labels.high)? else { return Ok(()) };
+    let Some(way) = differs(context, lookup, claims, context.labels.high, LABELS.about)? else {
+        return Ok(());
+    };
     let entities = Nodes {
         records: context.nodes(),
         labels: LabelReader::new(context),
@@ -217,7 +243,7 @@ pub(super) fn check_labels(
         high: context.high.nodes,
     };
     let high = stored(context.high.nodes, context.stores.nodes.slots());
-    explain(context, &lookup.index, &way, entities, high, &LABELS)
+    explain(context, lookup, &way, entities, high, &LABELS)
 }
 
 /// Reports how the index of types and the relationships differ, if they do. `claims`: what the relationships say.
@@ -226,10 +252,10 @@ pub(super) fn check_types(
     lookup: &LookupIndex,
     claims: TokenClaims,
 ) -> Result<(), CheckError> {
-    let Some(way) = differs(lookup, claims, context.types.high)? else { return Ok(()) };
+    let Some(way) = differs(context, lookup, claims, context.types.high, TYPES.about)? else { return Ok(()) };
     let entities = Relationships { records: context.relationships(), high: context.high.relationships };
     let high = stored(context.high.relationships, context.stores.relationships.slots());
-    explain(context, &lookup.index, &way, entities, high, &TYPES)
+    explain(context, lookup, &way, entities, high, &TYPES)
 }
 
 /// Ids below which there can be records.
@@ -243,7 +269,7 @@ type Ranges = BTreeMap<u64, Vec<(i64, u64)>>;
 /// Compares range by range, up to the first one that can't be read.
 fn explain<E: Entities>(
     context: &Context<'_>,
-    index: &TokenIndex,
+    lookup: &LookupIndex,
     way: &Way,
     mut entities: E,
     high: u64,
@@ -254,7 +280,7 @@ fn explain<E: Entities>(
     loop {
         // Behind the last entity only ranges that the index has are looked at.
         if from >= end {
-            match first_range(index, way, from)? {
+            match first_range(&lookup.index, way, from)? {
                 Some(range) => from = range,
                 None => return Ok(()),
             }
@@ -262,10 +288,11 @@ fn explain<E: Entities>(
         let to = from.saturating_add(way.window());
         let mut ranges = Ranges::new();
         for &token in way.tokens() {
-            let read = way.read(index, token, from..to, &mut |entry| {
+            let read = way.read(&lookup.index, token, from..to, &mut |entry| {
                 ranges.entry(entry.range).or_default().push((token.into(), entry.entities));
             })?;
             if !read {
+                lookup.unreadable(context, findings.about);
                 return Ok(());
             }
         }

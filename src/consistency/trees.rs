@@ -35,7 +35,29 @@ pub(super) fn check<L: Layout>(
         };
         report.lines(Level::Error, about, &message);
     })?;
+    // Of these Neo4j's checker reads the entries, too, and gives up.
+    let is_searched = matches!(
+        about,
+        RecordType::Index
+            | RecordType::LabelScanDocument
+            | RecordType::RelationshipTypeScanDocument
+            | RecordType::IndexStatistics
+    );
+    if sound && is_searched && structure.unreadable > 0 {
+        sound = false;
+        unreadable(report, about, tree.path());
+    }
     Ok(sound.then_some(structure.entries))
+}
+
+/// Reports that a search in a tree does not come to its end. Neo4j's checker gives up there.
+pub(super) fn unreadable(report: &Reporter<'_>, about: RecordType, path: &Path) {
+    let path = absolute(path);
+    let message = format!(
+        "The index can't be read to its end: a pointer of its tree leads nowhere, or to a page that is newer than it.\n\
+         Index file: {path}."
+    );
+    report.lines(Level::Error, about, &message);
 }
 
 /// Opens a tree and checks its structure. A tree that can't be opened ends Neo4j's checker; here it

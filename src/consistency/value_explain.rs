@@ -17,10 +17,10 @@ use super::rules::{Names, describe};
 use super::scan::scan;
 use super::text::List;
 use super::texts;
+use super::value_entries::Entries;
 use super::value_index::{Target, same_values};
-use crate::gbptree::{Bound, Tree, TreeError};
+use crate::index::value::decode_key;
 use crate::index::value::text::{ArgumentText, TypedText};
-use crate::index::value::{ValueLayout, decode_key};
 use crate::store::id::SchemaId;
 use crate::store::schema::{IndexProvider, RuleKind, SchemaRule};
 use crate::store::value::{Array, Value};
@@ -42,7 +42,7 @@ impl Display for EntryText<'_> {
 struct Explain<'a> {
     context: &'a Context<'a>,
     target: &'a Target<'a>,
-    tree: &'a Tree<ValueLayout>,
+    entries: &'a Entries<'a>,
     words: Words,
 }
 
@@ -68,8 +68,8 @@ impl Words {
 }
 
 impl<'a> Explain<'a> {
-    fn new(context: &'a Context<'a>, target: &'a Target<'a>, tree: &'a Tree<ValueLayout>) -> Self {
-        Self { context, target, tree, words: Words::new(context, target) }
+    fn new(context: &'a Context<'a>, target: &'a Target<'a>, entries: &'a Entries<'a>) -> Self {
+        Self { context, target, entries, words: Words::new(context, target) }
     }
 }
 
@@ -77,10 +77,10 @@ impl<'a> Explain<'a> {
 pub(super) fn nodes(
     context: &Context<'_>,
     target: &Target<'_>,
-    tree: &Tree<ValueLayout>,
+    entries: &Entries<'_>,
     large: bool,
 ) -> Result<(), CheckError> {
-    let explain = Explain::new(context, target, tree);
+    let explain = Explain::new(context, target, entries);
     if large { explain.large() } else { explain.small() }
 }
 
@@ -88,7 +88,7 @@ pub(super) fn nodes(
 pub(super) fn relationships(
     context: &Context<'_>,
     target: &Target<'_>,
-    tree: &Tree<ValueLayout>,
+    entries: &Entries<'_>,
 ) -> Result<(), CheckError> {
     let words = Words::new(context, target);
     let slots = context.stores.relationships.slots();
@@ -114,7 +114,7 @@ pub(super) fn relationships(
                 {
                     return Ok(());
                 }
-                if unless_damaged(tree.get(key, |_| ()))?.is_none() {
+                if !entries.has(key)? {
                     let values = argument(&values);
                     let arguments: [&dyn Display; 2] = [&words.argument, &List(&values)];
                     context.report.record(c::RELATIONSHIP_NOT_INDEXED, &relationship, &arguments);
@@ -125,15 +125,6 @@ pub(super) fn relationships(
         drop,
     )?;
     Ok(())
-}
-
-/// The structure of the tree was checked; what still can't be read counts as not there.
-pub(super) fn unless_damaged<T>(read: Result<Option<T>, TreeError>) -> Result<Option<T>, CheckError> {
-    match read {
-        Ok(read) => Ok(read),
-        Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
-        Err(_) => Ok(None),
-    }
 }
 
 pub(super) fn argument<'v>(values: &[&'v Value]) -> Vec<ArgumentText<'v>> {
@@ -175,13 +166,12 @@ impl Explain<'_> {
         end: u64,
         entries: &mut [Option<u64>],
     ) -> Result<(), CheckError> {
-        let (context, layout) = (self.context, self.tree.layout());
+        let (context, layout) = (self.context, self.entries.tree.layout());
         let mut nodes = context.nodes();
         let mut last: Vec<u8> = Vec::new();
         let mut last_entity = 0;
         let first_time = from == 0;
-        let mut failure = None;
-        let mut visit = |key: &[u8]| -> Result<(), CheckError> {
+        self.entries.all(&mut |key| {
             // Values that can't be read are none that a node can have.
             let (entity, values) = match decode_key(layout.keys(), layout.slots(), key) {
                 Ok((entity, values)) => (entity, Some(values)),
@@ -211,20 +201,8 @@ impl Explain<'_> {
                 last.extend_from_slice(key);
                 last_entity = entity;
             }
-            Ok(())
-        };
-        let mut read = || -> Result<Option<()>, TreeError> {
-            let mut cursor = self.tree.entries()?;
-            while let Some((key, _)) = cursor.next()? {
-                if let Err(error) = visit(key) {
-                    failure = Some(error);
-                    break;
-                }
-            }
-            Ok(Some(()))
-        };
-        unless_damaged(read())?;
-        failure.map_or(Ok(()), Err)
+            Ok(true)
+        })
     }
 
     fn compare(&self, state: &mut Comparing<'_>, id: i64, entry: Option<u64>) -> Result<(), CheckError> {
@@ -309,11 +287,11 @@ impl Explain<'_> {
         let texts = argument(&values);
         let mut others = Vec::new();
         let found = if self.target.index.unique {
-            let all = entities_with(self.target, self.tree, &values)?;
+            let all = entities_with(self.target, self.entries, &values)?;
             others.extend(all.iter().copied().filter(|&other| other != node.id as u64));
             all.contains(&(node.id as u64))
         } else {
-            unless_damaged(self.tree.get(&state.key, |_| ()))?.is_some()
+            self.entries.has(&state.key)?
         };
         if !found {
             report.record(c::NODE_NOT_INDEXED, node, &[&self.words.argument, &List(&texts)]);
@@ -328,49 +306,23 @@ impl Explain<'_> {
     /// Looks whether the nodes of all entries are there and have a label of the index.
     fn sweep(&self) -> Result<(), CheckError> {
         let mut sweep = Sweep::new(self.context, self.target, &self.words);
-        let mut visit = |entity| sweep.entry(entity);
-        let mut failure = None;
-        let mut read = || -> Result<Option<()>, TreeError> {
-            let mut cursor = self.tree.entries()?;
-            while let Some((key, _)) = cursor.next()? {
-                let Some(entity) = key.first_chunk().map(|entity| u64::from_be_bytes(*entity)) else {
-                    continue;
-                };
-                if let Err(error) = visit(entity) {
-                    failure = Some(error);
-                    break;
-                }
+        self.entries.all(&mut |key| {
+            if let Some(entity) = key.first_chunk() {
+                sweep.entry(u64::from_be_bytes(*entity))?;
             }
-            Ok(Some(()))
-        };
-        unless_damaged(read())?;
-        failure.map_or(Ok(()), Err)
+            Ok(true)
+        })
     }
 }
 
 /// All entities that a tree has for these values.
 pub(super) fn entities_with(
     target: &Target<'_>,
-    tree: &Tree<ValueLayout>,
+    entries: &Entries<'_>,
     values: &[&Value],
 ) -> Result<Vec<u64>, CheckError> {
     let mut key = Vec::new();
-    if !target.key(0, values, &mut key) {
-        return Ok(Vec::new());
-    }
-    let read = || -> Result<Option<Vec<u64>>, TreeError> {
-        let mut found = Vec::new();
-        let mut wanted = key.clone();
-        let mut cursor = tree.range(Bound::Key(&key), Bound::End)?;
-        while let Some((entry, _)) = cursor.next()? {
-            if !same_values(*tree.layout(), &mut wanted, entry) {
-                break;
-            }
-            found.extend(entry.first_chunk().map(|entity| u64::from_be_bytes(*entity)));
-        }
-        Ok(Some(found))
-    };
-    Ok(unless_damaged(read())?.unwrap_or_default())
+    if target.key(0, values, &mut key) { entries.entities_with(&key) } else { Ok(Vec::new()) }
 }
 
 /// Looks at the nodes of entries: whether they are there and have a label of the index.

@@ -17,7 +17,8 @@ use super::node_table::{NodeTable, UNNUMBERED};
 use super::raw::{NONE, RawNode, RawProperty, RawReader, RawRelationship};
 use super::scan::{in_threads, scan};
 use super::texts::{self, Kind, Texts, Words};
-use crate::gbptree::{Layout, Tree, TreeError};
+use super::value_entries::Entries;
+use crate::gbptree::Layout;
 use crate::index::lucene::{LuceneError, is_text};
 use crate::index::value::{SpatialSettings, ValueLayout, encode_key};
 use crate::io::disk::Disk;
@@ -31,7 +32,7 @@ pub(super) struct Target<'a> {
     pub rule: &'a SchemaRule,
     pub index: &'a IndexRule,
     /// Values, or those that are no texts; `None`: Lucene has all.
-    pub tree: Option<&'a Tree<ValueLayout>>,
+    pub tree: Option<Entries<'a>>,
     /// How texts are kept, if Lucene has them.
     pub kind: Option<Kind>,
     /// What Lucene has; `None`: it can't be read.
@@ -50,7 +51,7 @@ impl<'a> Target<'a> {
         large: bool,
     ) -> Option<Self> {
         let RuleKind::Index(rule) = &index.rule.kind else { return None };
-        let tree = index.tree.as_ref();
+        let tree = index.tree.as_ref().map(|tree| Entries::new(tree, index.damaged));
         let texts = Texts::of(context, disk, index);
         let schema = &index.rule.schema;
         let words = (Kind::of(index) == Some(Kind::FullText) && !large).then(|| {
@@ -121,7 +122,9 @@ impl<'a> Target<'a> {
 
     /// Makes the key that the tree has of an entity with these values; `false`: it has none.
     pub fn key(&self, entity: u64, values: &[&Value], key: &mut Vec<u8>) -> bool {
-        let Some(tree) = self.tree.filter(|_| !self.is_in_lucene(values)) else { return false };
+        let Some(Entries { tree, .. }) = self.tree.as_ref().filter(|_| !self.is_in_lucene(values)) else {
+            return false;
+        };
         // What is too long for a key can't be in the index; then the sums differ.
         let values = values.iter().copied();
         encode_key(tree.layout().keys(), entity, values, &self.spatial, key).unwrap_or_default()
@@ -377,8 +380,8 @@ fn claim_relationships(
 /// Compares what is in an index with what the store claims.
 fn compare(target: &Target<'_>, claimed: Sums, mixer: Mixer) -> Result<Compared, CheckError> {
     let mut compared = Compared { equal: true, ..Compared::default() };
-    if let Some(tree) = target.tree {
-        let (sum, sound) = read_entries(target, tree, mixer)?;
+    if let Some(entries) = &target.tree {
+        let (sum, sound) = read_entries(target, entries, mixer)?;
         compared.equal = sound && sum == claimed.tree;
     }
     if let Some(texts) = &target.texts {
@@ -398,31 +401,25 @@ fn compare(target: &Target<'_>, claimed: Sums, mixer: Mixer) -> Result<Compared,
     Ok(compared)
 }
 
-/// The sum of all entries of a tree, and whether they can be read and no value is there twice that must not be.
+/// The sum of all entries of a tree, and whether its structure is sound, as far as that is known, and no value is there twice
+/// that must not be.
 fn read_entries(
     target: &Target<'_>,
-    tree: &Tree<ValueLayout>,
+    entries: &Entries<'_>,
     mixer: Mixer,
 ) -> Result<(u128, bool), CheckError> {
     let (mut sum, mut sound) = (0_u128, true);
     let mut last = Vec::new();
-    let mut read = || -> Result<(), TreeError> {
-        let mut entries = tree.entries()?;
-        while let Some((key, _)) = entries.next()? {
-            sum = sum.wrapping_add(mixer.bytes(key));
-            if target.index.unique {
-                sound &= !same_values(*tree.layout(), &mut last, key);
-                last.clear();
-                last.extend_from_slice(key);
-            }
+    entries.all(&mut |key| {
+        sum = sum.wrapping_add(mixer.bytes(key));
+        if target.index.unique {
+            sound &= !same_values(*entries.tree.layout(), &mut last, key);
+            last.clear();
+            last.extend_from_slice(key);
         }
-        Ok(())
-    };
-    match read() {
-        Ok(()) => Ok((sum, sound)),
-        Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => Err(error.into()),
-        Err(_) => Ok((sum, false)),
-    }
+        Ok(true)
+    })?;
+    Ok((sum, sound && entries.is_sound()))
 }
 
 /// Bytes of the entity at the start of a key.

@@ -31,6 +31,9 @@ pub struct Structure {
     pub free: u64,
     /// Levels of the tree; 1 = the root is a leaf.
     pub depth: usize,
+    /// Pointers that a search reads and can't, although no slot is damaged by itself: to successors, and to the right of
+    /// leaves.
+    pub unreadable: u64,
 }
 
 impl<L: Layout> Tree<L> {
@@ -308,6 +311,11 @@ impl<L: Layout> Check<'_, L> {
         let successor = self.read_pointer(&page, id, PointerName::Successor)?;
         if successor.page != 0 {
             (self.report)(Inconsistency::HasSuccessor { node: id, successor: successor.page });
+        }
+        for name in [PointerName::Successor, PointerName::RightSibling] {
+            let is_read = name == PointerName::Successor || kind == Kind::Leaf;
+            let pointer = self.tree.body.pointer(&page, name).on(&self.tree.pages.path, id)?;
+            self.structure.unreadable += u64::from(is_read && pointer.read(self.tree.generations()).is_err());
         }
         self.structure.depth = self.structure.depth.max(parents.len() + 1);
         match (kind, header) {

@@ -45,21 +45,31 @@ impl<L: Layout> Tree<L> {
         to: &[u8],
         visit: &mut dyn FnMut(&[u8], &[u8]),
     ) -> Result<LeafWalk, TreeError> {
-        let mut last: Option<Vec<u8>> = None;
-        self.walk(Some(from), &mut |key, value| {
+        self.walk_from(Some(from), &mut |key, value| {
             if self.layout.compare(key, to) != Ordering::Less {
                 return ControlFlow::Break(());
             }
-            let goes_on = match &last {
-                Some(last) => self.layout.compare(key, last) == Ordering::Greater,
-                None => self.layout.compare(key, from) != Ordering::Less,
+            visit(key, value);
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// The same until `visit` breaks it off; `None`: from the first leaf on.
+    pub fn walk_from(&self, from: Option<&[u8]>, visit: Visit<'_>) -> Result<LeafWalk, TreeError> {
+        let mut last: Option<Vec<u8>> = None;
+        self.walk(from, &mut |key, value| {
+            let goes_on = match (&last, from) {
+                (Some(last), _) => self.layout.compare(key, last) == Ordering::Greater,
+                (None, Some(from)) => self.layout.compare(key, from) != Ordering::Less,
+                (None, None) => true,
             };
-            if goes_on {
-                visit(key, value);
-                let last = last.get_or_insert_default();
-                last.clear();
-                last.extend_from_slice(key);
+            if !goes_on {
+                return ControlFlow::Continue(());
             }
+            visit(key, value)?;
+            let last = last.get_or_insert_default();
+            last.clear();
+            last.extend_from_slice(key);
             ControlFlow::Continue(())
         })
     }

@@ -162,6 +162,16 @@ fn the_structure_check_finds_what_was_broken() {
     is(found(&|bytes| bytes[leaf + 70..leaf + 82].copy_from_slice(&crash)), |i| {
         matches!(i, Inconsistency::CrashPointer { node: 5, .. })
     });
+    let count = |found: Vec<Inconsistency>, wanted: fn(&Inconsistency) -> bool| {
+        found.iter().filter(|&inconsistency| wanted(inconsistency)).count()
+    };
+    let twice = found(&|bytes| bytes[leaf + 58..leaf + 82].copy_from_slice(&[crash, crash].concat()));
+    assert_eq!(count(twice, |i| matches!(i, Inconsistency::CrashPointer { node: 5, .. })), 1);
+    // Two slots of the same generation: none of them is damaged, and the pointer can't be read.
+    let mut bytes = good.clone();
+    bytes[leaf + 58..leaf + 82].copy_from_slice(&[successor, successor].concat());
+    let (structure, none) = inconsistencies(&shape.open(&VolatileFile::new(bytes)).unwrap());
+    assert_eq!((none, structure.unreadable), (Vec::new(), 1));
     // A page more than is in use, and one less.
     let last_id = |by: u8| {
         move |bytes: &mut Vec<u8>| {
@@ -184,4 +194,7 @@ fn the_structure_check_finds_what_was_broken() {
     is(found(&|bytes| bytes[children..children + 12].copy_from_slice(&to_root)), |i| {
         matches!(i, Inconsistency::SeenTwice { .. })
     });
+    // Pointers that can't be read lead to page 0.
+    let nowhere = found(&|bytes| bytes[children..children + 2 * 24].fill(0));
+    assert_eq!(count(nowhere, |i| matches!(i, Inconsistency::SeenTwice { page: 0 })), 1);
 }

@@ -15,6 +15,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use neo4j_admin::consistency::{CheckError, CheckOptions, Verdict};
+use neo4j_admin::gbptree::{Layout, Tree};
 use neo4j_admin::io::disk::OsDisk;
 use neo4j_admin::store::layout;
 use neo4j_admin::store::neostore::{Field, Neostore};
@@ -27,6 +28,7 @@ use crate::support::kernel::{Kernel, Program};
 use crate::support::random::{Random, rounds};
 use crate::support::reports::{self, Entry};
 use crate::support::stores;
+use crate::support::trees::{self, Visitor};
 
 const ROUNDS: &str = "NEO4J_ADMIN_TEST_ROUNDS";
 const SEED: &str = "NEO4J_ADMIN_TEST_SEED";
@@ -325,5 +327,54 @@ fn a_label_index_without_a_rule_is_checked_in_stores_of_older_kernels() {
         let theirs = check_with(&mut kernel.oracle(), &store, &reports, &options);
         assert_eq!(ours.differences(&theirs), "", "{what}");
         assert_eq!(ours.is_consistent(), !is_damaged || version == 4, "{what}: {:?}", ours.entries);
+    }
+}
+
+/// Sets the high id of one store.
+struct HighId<'a> {
+    file: &'a str,
+    high: u64,
+}
+
+impl Visitor for HighId<'_> {
+    fn visit<L: Layout + Copy>(
+        &mut self,
+        tree: Tree<L>,
+        _: fn(&mut Random, &[trees::Entry]) -> trees::Entry,
+    ) {
+        if tree.path().ends_with(self.file) {
+            let mut header = tree.header().to_vec();
+            header[..8].copy_from_slice(&self.high.to_be_bytes());
+            tree.finish(Some(&header)).expect("finished");
+        }
+    }
+}
+
+/// The high id says where a store ends for a check, wherever its file does.
+#[test]
+fn records_from_the_high_id_on_are_none() {
+    let Some(kernel) = Kernel::find() else { return };
+    let directory = tempfile::tempdir().expect("a directory");
+    let source = if std::env::var_os(ROUNDS).is_some() {
+        Source::Generated("aligned", 9, 2500, false)
+    } else {
+        Source::Fixture("standard", "neo4j")
+    };
+    let healthy = source.files(kernel);
+    let mut random = Random(9);
+    for (name, record) in [("neostore.nodestore.db", 15), ("neostore.relationshipstore.db", 34)] {
+        let pages = healthy[Path::new(name)].len() / 8192;
+        let stored = 8192 / record * pages;
+        // None, a page, and any number.
+        for high in [0, 8192 / record, random.below(stored), random.below(stored), random.below(stored)] {
+            let what = format!("{name}-{high}");
+            let store = directory.path().join(&what);
+            write(&healthy, &store);
+            trees::visit_ids(&store, &mut HighId { file: &format!("{name}.id"), high: high as u64 });
+            let (options, reports) = (CheckOptions::default(), directory.path().join("reports").join(&what));
+            let ours = check(&store, &options).expect("no panic");
+            let theirs = check_with(&mut kernel.oracle(), &store, &reports, &options);
+            assert_eq!(ours.differences(&theirs), "", "{what}");
+        }
     }
 }

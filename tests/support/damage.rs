@@ -253,6 +253,12 @@ fn tree_page(files: &mut Files, random: &mut Random) -> String {
                 .collect();
             let slot = slots[random.below(slots.len())];
             point(&mut node[slot..slot + SLOT], pages, random);
+            // The other slot of the pointer, as it may be, has the same, or nothing.
+            if random.once_in(3) && slot + 2 * SLOT <= PAGE {
+                node.copy_within(slot..slot + SLOT, slot + SLOT);
+            } else if random.once_in(4) {
+                node[slot..slot + SLOT].fill(0);
+            }
             format!("pointer @{slot}")
         }
         _ => {
@@ -335,7 +341,13 @@ impl Visitor for Changes<'_> {
             self.done = format!("header of {}", tree.path().file_name().unwrap_or_default().display());
             // A number, or the state of an index.
             let size = header.len().min(8);
-            if size > 0 {
+            if tree.path().extension().is_some_and(|extension| extension == "id") && self.random.once_in(2) {
+                // A high id that is too low, or a little too high.
+                let high = u64::from_be_bytes(*header.first_chunk().expect("a high id"));
+                let high = self.random.below(high as usize + 10) as u64;
+                header[..size].copy_from_slice(&high.to_be_bytes());
+                tree.finish(Some(&header)).expect("finished");
+            } else if size > 0 {
                 change(&mut header[..size], None, self.random.below(300) as u64, self.random);
                 tree.finish(Some(&header)).expect("finished");
             }

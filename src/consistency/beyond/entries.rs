@@ -9,7 +9,6 @@ use crate::consistency::properties::{NODE, Owner, PropertyWalk, RELATIONSHIP};
 use crate::consistency::rules::{Names, describe};
 use crate::consistency::texts::{Entry, Kind, with_bytes};
 use crate::consistency::value_index::Target;
-use crate::gbptree::TreeError;
 use crate::store::schema::EntityType;
 
 /// Reports the entries of an index that its entities do not have. Those of nodes that are not there, or lack a label,
@@ -29,23 +28,13 @@ pub(in crate::consistency) fn check(
         found: Labels::default(),
         wanted: Vec::new(),
     };
-    if let Some(tree) = target.tree {
-        let mut failure = None;
-        let mut read = || -> Result<(), TreeError> {
-            let mut entries = tree.entries()?;
-            while let Some((key, _)) = entries.next()? {
-                let Some(entity) = key.first_chunk() else { continue };
-                if let Err(error) = looking.entry(i64::from_be_bytes(*entity), What::Key(key)) {
-                    failure = Some(error);
-                    break;
-                }
+    if let Some(entries) = &target.tree {
+        entries.all(&mut |key| {
+            if let Some(entity) = key.first_chunk() {
+                looking.entry(i64::from_be_bytes(*entity), What::Key(key))?;
             }
-            Ok(())
-        };
-        match read() {
-            Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => return Err(error.into()),
-            _ => failure.map_or(Ok(()), Err)?,
-        }
+            Ok(true)
+        })?;
     }
     let Some(texts) = &target.texts else { return Ok(()) };
     let whole = target.kind == Some(Kind::Text);

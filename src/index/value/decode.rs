@@ -97,7 +97,7 @@ fn value_of(scalar: &Scalar<'_>) -> Result<Value, Malformed> {
                 }
             }
         }
-        Scalar::Boolean(value) => Value::Bool(value),
+        Scalar::Boolean(value) => Value::Bool(value == 1),
         Scalar::Number { kind, number } => match (kind, number) {
             (NumberKind::Byte, Number::Integer(value)) => Value::Byte(value as i8),
             (NumberKind::Short, Number::Integer(value)) => Value::Short(value as i16),

@@ -214,16 +214,42 @@ fn flagged_length(bytes: &[u8]) -> Option<(bool, usize, &[u8])> {
 /// In an array, reference system, number kind and the mark of characters are in its head. Specification: indexes 3.3.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scalar<'a> {
-    Point { crs: Crs, place: Option<i64>, coordinates: [i64; 3] },
-    DateTime { second: i64, nano: i32, zone: ZoneField },
-    LocalDateTime { second: i64, nano: i32 },
+    Point {
+        crs: Crs,
+        place: Option<i64>,
+        coordinates: [i64; 3],
+    },
+    DateTime {
+        second: i64,
+        nano: i32,
+        zone: ZoneField,
+    },
+    LocalDateTime {
+        second: i64,
+        nano: i32,
+    },
     Date(i64),
-    Time { nano: i64, offset: i32 },
+    Time {
+        nano: i64,
+        offset: i32,
+    },
     LocalTime(i64),
-    Duration { average: i64, nanos: i32, months: i64, days: i64 },
-    Text { bytes: &'a [u8], is_character: bool },
-    Boolean(bool),
-    Number { kind: NumberKind, number: Number },
+    Duration {
+        average: i64,
+        nanos: i32,
+        months: i64,
+        days: i64,
+    },
+    Text {
+        bytes: &'a [u8],
+        is_character: bool,
+    },
+    /// 1: true; a number that no writer makes has its place in the order, and is false.
+    Boolean(i8),
+    Number {
+        kind: NumberKind,
+        number: Number,
+    },
 }
 
 impl<'a> Scalar<'a> {
@@ -289,11 +315,10 @@ impl<'a> Scalar<'a> {
                 let (days, rest) = long(rest)?;
                 (Self::Duration { average, nanos, months, days }, rest)
             }
-            ValueType::Boolean => match bytes.split_first()? {
-                (0, rest) => (Self::Boolean(false), rest),
-                (1, rest) => (Self::Boolean(true), rest),
-                _ => return None,
-            },
+            ValueType::Boolean => {
+                let (&value, rest) = bytes.split_first()?;
+                (Self::Boolean(value.cast_signed()), rest)
+            }
             ValueType::Point | ValueType::Text | ValueType::Number => return None,
         })
     }

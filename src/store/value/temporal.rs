@@ -257,3 +257,52 @@ fn offset(value: i64) -> Result<i32, Malformed> {
         .filter(|_| value.abs() <= MAX_OFFSET)
         .ok_or(Malformed::ValuePart { what: "offset of a zone", value })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAST: i64 = (365_241_780_471 + 1) * SECONDS_PER_DAY - 1;
+    const FIRST: i64 = -365_243_219_162 * SECONDS_PER_DAY;
+
+    #[test]
+    fn days_end_where_those_of_java_do() {
+        assert!(day(365_241_780_471).is_ok() && day(-365_243_219_162).is_ok());
+        assert!(day(365_241_780_472).is_err() && day(-365_243_219_163).is_err());
+        let local = |second| local_date_time(second, 0).is_ok();
+        assert!(local(LAST) && local(FIRST));
+        assert!(!local(LAST + 1) && !local(FIRST - 1) && !local(i64::MAX) && !local(i64::MIN));
+    }
+
+    #[test]
+    fn moments_end_where_they_are_told() {
+        let is_moment = |second, zone| date_time(second, 0, zone).is_ok();
+        let offset = Zone::Offset(3600);
+        assert!(is_moment(LAST - 3600, offset) && !is_moment(LAST - 3599, offset));
+        assert!(is_moment(FIRST - 3600, offset) && !is_moment(FIRST - 3601, offset));
+        // 5:45 ahead of UTC today, 5:41:16 before there were zones.
+        let kathmandu =
+            (0..).map(|number| ZoneId::new(number).unwrap()).find(|zone| zone.name() == "Asia/Katmandu");
+        let kathmandu = Zone::Named(kathmandu.unwrap());
+        assert!(is_moment(LAST - 20_700, kathmandu) && !is_moment(LAST - 20_699, kathmandu));
+        assert!(is_moment(FIRST - 20_476, kathmandu) && !is_moment(FIRST - 20_477, kathmandu));
+    }
+
+    #[test]
+    fn durations_are_as_long_as_a_long_is() {
+        let is_one = |months, days, seconds, nanos| duration(months, days, seconds, nanos).is_ok();
+        let months = i64::MAX / SECONDS_PER_MONTH;
+        let days = i64::MAX / SECONDS_PER_DAY;
+        assert!(is_one(months, 0, 0, 0) && !is_one(months + 1, 0, 0, 0));
+        assert!(is_one(0, days, 0, 0) && !is_one(0, days + 1, 0, 0));
+        assert!(is_one(0, 0, i64::MAX, NANOS_PER_SECOND - 1) && !is_one(0, 0, i64::MAX, NANOS_PER_SECOND));
+        assert!(is_one(0, 0, i64::MIN, 0) && !is_one(0, 0, i64::MIN, -1));
+        // What is carried counts by itself, and what it is carried to.
+        assert!(!is_one(-1, 0, i64::MAX, NANOS_PER_SECOND));
+        assert!(!is_one(0, 1, i64::MAX - SECONDS_PER_DAY + 1, -1));
+        assert!(
+            is_one(0, 0, i64::MIN + 2, -NANOS_PER_SECOND) && !is_one(0, 0, i64::MIN + 1, -NANOS_PER_SECOND)
+        );
+        assert!(is_one(0, 0, 0, i64::MAX) && is_one(0, 0, 5, i64::MIN));
+    }
+}

@@ -94,7 +94,12 @@ pub fn values(files: &mut Files, aligned: bool, random: &mut Random) -> String {
         }
         let at = place(record, SIZE, aligned);
         if let Some(words) = properties.get_mut(at + WORDS..at + SIZE) {
-            change_word(words, random);
+            if random.once_in(3) {
+                // Another payload and what else there is: years, lengths and coordinates of any size.
+                (0..4).chain(8..words.len()).for_each(|at| words[at] = random.next() as u8);
+            } else {
+                change_word(words, random);
+            }
             let _ = write!(done, " {record}");
         }
     }
