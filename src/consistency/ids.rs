@@ -24,6 +24,10 @@ pub(super) fn open_id_file(
     }
 }
 
+/// High ids from here on, if the file holds not half as many records, are damage: Neo4j fails or goes through records of zeros
+/// for hours.
+const FAR: u64 = 1 << 31;
+
 /// Per record store the id behind the last that is looked at. Specification: consistency check 2.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct HighIds {
@@ -71,7 +75,18 @@ impl HighIds {
             open(names)?;
         }
         let high = |store: RecordStore, found: &dyn Fn() -> Result<u64, CheckError>| match open(store)? {
-            Some(high) => Ok(high),
+            Some(high) => {
+                let stored = stores.of(store).map_or(0, |slots| slots.file().pages() * slots.per_page());
+                if high >= FAR && high > stored.saturating_mul(2) {
+                    let name = store.id_file_name().unwrap_or_default();
+                    let message = format!(
+                        "The high id {high} is far behind the last record of the store.\nId file: {}.",
+                        layout.database.join(name).display()
+                    );
+                    report.lines(Level::Error, RecordType::IdStore, &message);
+                }
+                Ok(high)
+            }
             None => found(),
         };
         let dynamic = |file: &crate::store::record::DynamicFile| {

@@ -363,11 +363,11 @@ fn records_from_the_high_id_on_are_none() {
     let healthy = source.files(kernel);
     let mut random = Random(9);
     for (name, record) in [("neostore.nodestore.db", 15), ("neostore.relationshipstore.db", 34)] {
-        let pages = healthy[Path::new(name)].len() / 8192;
-        let stored = 8192 / record * pages;
-        // None, a page, and any number.
-        for high in [0, 8192 / record, random.below(stored), random.below(stored), random.below(stored)] {
-            let what = format!("{name}-{high}");
+        let stored = healthy[Path::new(name)].len() / record;
+        // None, one, a page, and any numbers.
+        let highs = [0, 1, 8192 / record, random.below(stored), random.below(stored)];
+        for (round, high) in highs.into_iter().enumerate() {
+            let what = format!("{name}-{high}-{round}");
             let store = directory.path().join(&what);
             write(&healthy, &store);
             trees::visit_ids(&store, &mut HighId { file: &format!("{name}.id"), high: high as u64 });

@@ -2,8 +2,6 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ManifestError;
 use crate::backup::stop::Stop;
-use crate::io::disk::DiskError;
+use crate::io::disk::{self, DiskError};
 
 /// Bytes of a block; the last one of a file may be shorter.
 pub const BLOCK: u64 = 1 << 20;
@@ -189,10 +187,9 @@ fn work(sources: &[Source], waiting: &Mutex<VecDeque<Portion>>, failed: &AtomicB
         let next = waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
         let Some(portion) = next else { break };
         let Some(source) = sources.get(portion.source) else { break };
-        let error = |action| move |error| DiskError::new(action, &source.file, error);
         let file = match open.take() {
             Some((number, file)) if number == portion.source => file,
-            _ => File::open(&source.file).map_err(error("open"))?,
+            _ => File::open(&source.file).map_err(|error| DiskError::new("open", &source.file, error))?,
         };
         if let Some(signal) = stop.requested() {
             return Err(ManifestError::Interrupted(signal));
@@ -201,26 +198,12 @@ fn work(sources: &[Source], waiting: &Mutex<VecDeque<Portion>>, failed: &AtomicB
         for block in source.blocks.get(portion.from..portion.to).unwrap_or_default() {
             let offset = block * BLOCK;
             let wanted = usize::try_from(source.size.saturating_sub(offset).min(BLOCK)).unwrap_or_default();
-            let count =
-                fill(&file, offset, buffer.get_mut(..wanted).unwrap_or_default()).map_err(error("read"))?;
+            let block = buffer.get_mut(..wanted).unwrap_or_default();
+            let count = disk::fill(&file, &source.file, offset, block)?;
             checksums.push(crc32c::crc32c(buffer.get(..count).unwrap_or_default()));
         }
         open = Some((portion.source, file));
         done.push((portion, checksums));
-    }
-    Ok(done)
-}
-
-/// Fills `buffer` from `offset` on, as far as the file goes.
-fn fill(file: &File, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut done = 0;
-    while let Some(rest) = buffer.get_mut(done..).filter(|rest| !rest.is_empty()) {
-        match file.read_at(rest, offset + done as u64) {
-            Ok(0) => break,
-            Ok(count) => done += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
     }
     Ok(done)
 }

@@ -43,5 +43,5 @@ const ORPHAN_LABELS: Finding =
     Finding::extra(RecordType::NodeDynamicLabel, "The record begins labels that no node refers to.");
 const SHARED_LABELS: Finding =
     Finding::extra(RecordType::NodeDynamicLabel, "The record begins labels that another node has, too.");
-const SURPLUS_ENTRY: Finding =
+pub(super) const SURPLUS_ENTRY: Finding =
     Finding::extra(RecordType::Index, "This index entry has values that its entity does not have.");

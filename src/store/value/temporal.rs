@@ -282,7 +282,7 @@ mod tests {
         assert!(is_moment(FIRST - 3600, offset) && !is_moment(FIRST - 3601, offset));
         // 5:45 ahead of UTC today, 5:41:16 before there were zones.
         let kathmandu =
-            (0..).map(|number| ZoneId::new(number).unwrap()).find(|zone| zone.name() == "Asia/Katmandu");
+            (0..606).map(|number| ZoneId::new(number).unwrap()).find(|zone| zone.name() == "Asia/Katmandu");
         let kathmandu = Zone::Named(kathmandu.unwrap());
         assert!(is_moment(LAST - 20_700, kathmandu) && !is_moment(LAST - 20_699, kathmandu));
         assert!(is_moment(FIRST - 20_476, kathmandu) && !is_moment(FIRST - 20_477, kathmandu));
