@@ -64,6 +64,9 @@ pub(super) fn open(
     Ok((applied != 0 && reached == last).then_some(tree))
 }
 
+/// No count has a key that is less.
+const LEAST: [u8; 13] = [NODES, 0x80, 0, 0, 0, 0, 0, 0, 0, 0x80, 0, 0, 0];
+
 const STRAY: u8 = 0;
 const NODES: u8 = 1;
 const RELATIONSHIPS: u8 = 2;
@@ -100,7 +103,7 @@ pub(super) fn check(context: &Context<'_>, tree: &CountsTree, observed: &Observe
     // Transactions that were applied out of order stand before all counts.
     let mut begun = false;
     let mut ended = false;
-    let walk = tree.walk_leaves(&mut |key, value| {
+    let walk = tree.walk_leaves_from(&LEAST, &mut |key, value| {
         let (Some(key), Some(count)) = (decode_key(key), value.first_chunk()) else { return };
         if ended {
             return;
@@ -142,7 +145,12 @@ pub(super) fn check(context: &Context<'_>, tree: &CountsTree, observed: &Observe
             }
         }
         begun = true;
-    })?;
+    });
+    let walk = match walk {
+        Ok(walk) => walk,
+        Err(error @ (TreeError::Disk(_) | TreeError::Cache(_))) => return Err(error.into()),
+        Err(_) => LeafWalk::Broken,
+    };
     if walk != LeafWalk::Ended {
         let message =
             format!("The counts store can't be read to its end.\nIndex file: {}.", tree.path().display());

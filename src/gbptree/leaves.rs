@@ -37,6 +37,18 @@ impl<L: Layout> Tree<L> {
         })
     }
 
+    /// The same from where the keys lead to `from`.
+    pub fn walk_leaves_from(
+        &self,
+        from: &[u8],
+        visit: &mut dyn FnMut(&[u8], &[u8]),
+    ) -> Result<LeafWalk, TreeError> {
+        self.walk(Some(from), &mut |key, value| {
+            visit(key, value);
+            ControlFlow::Continue(())
+        })
+    }
+
     /// The same from the leaf on where the keys lead to `from`, up to the first key that is not less than `to`. What is
     /// less than `from` or not greater than what was visited before is left out: no entry comes twice, whatever leads where.
     pub fn walk_range(
@@ -105,7 +117,7 @@ impl<L: Layout> Tree<L> {
             }
             // In the first leaf and above it the key shows where to go.
             let place = match from.filter(|_| first) {
-                Some(key) => self.search(id, &page, header, key)?,
+                Some(key) => self.search_from_ends(id, &page, header, key)?,
                 None => Err(0),
             };
             let name = match (header.kind, place) {
@@ -142,6 +154,34 @@ impl<L: Layout> Tree<L> {
             }
             id = target.page;
         }
+    }
+
+    /// The place of a key in a node whose keys may be out of order: the last key is looked at first, then the first one, then
+    /// the halves of what is left, as Neo4j does it.
+    fn search_from_ends(
+        &self,
+        id: u64,
+        page: &[u8],
+        header: NodeHeader,
+        key: &[u8],
+    ) -> Result<Result<usize, usize>, TreeError> {
+        let compare = |position: usize| {
+            let entry = self.body.entry(page, header.kind, position).on(&self.pages.path, id)?;
+            self.with_entry(id, entry, |other, _| self.layout.compare(key, other))
+        };
+        let Some(last) = header.count.checked_sub(1) else { return Ok(Err(0)) };
+        if compare(last)? == Ordering::Greater {
+            return Ok(Err(header.count));
+        }
+        let (mut low, mut high) = (0, if compare(0)? == Ordering::Greater { last } else { 0 });
+        while low < high {
+            let middle = low.midpoint(high);
+            match compare(middle)? {
+                Ordering::Greater => low = middle + 1,
+                Ordering::Less | Ordering::Equal => high = middle,
+            }
+        }
+        Ok(if compare(low)? == Ordering::Equal { Ok(low) } else { Err(low) })
     }
 
     fn visit_entries(
