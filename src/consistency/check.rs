@@ -34,6 +34,7 @@ use super::texts::Kind;
 use super::token_claims::TokenClaims;
 use super::value_index::{self, Target};
 use super::{chains, schema, text_explain, token_index, tokens, trees, value_explain};
+use crate::gbptree::Tree;
 use crate::index::lucene::LuceneError;
 use crate::index::statistics::StatisticsLayout;
 use crate::io::disk::SharedDisk;
@@ -225,8 +226,16 @@ impl Opened<'_> {
             &keys,
             self.report,
         )?;
+        let statistics = trees::open(
+            self.report,
+            RecordType::IndexStatistics,
+            (self.disk, self.cache),
+            &self.path(INDEX_STATISTICS),
+            StatisticsLayout,
+        )?;
         if self.plan.structure {
-            self.check_structure(progress, counts.as_ref(), degrees.as_ref(), &mut indexes)?;
+            let stores = (statistics.as_ref(), counts.as_ref(), degrees.as_ref());
+            self.check_structure(progress, stores, &mut indexes)?;
         } else if self.plan.indexes {
             indexes.find_damage()?;
         }
@@ -285,23 +294,20 @@ impl Opened<'_> {
     fn check_structure(
         &self,
         progress: &dyn CheckProgress,
-        counts: Option<&CountsTree>,
-        degrees: Option<&CountsTree>,
+        (statistics, counts, degrees): (
+            Option<&Tree<StatisticsLayout>>,
+            Option<&CountsTree>,
+            Option<&CountsTree>,
+        ),
         indexes: &mut Indexes,
     ) -> Result<(), CheckError> {
         let id_files: Vec<_> = RecordStore::ALL.into_iter().filter_map(RecordStore::id_file_name).collect();
         let lookups = usize::from(indexes.labels.is_some()) + usize::from(indexes.types.is_some());
         let total = 3 + id_files.len() + lookups + indexes.properties.len();
         let advance = Advance::begin(progress, CheckPart::Structure, total as u64);
-        let files = (self.disk as &dyn crate::io::disk::Disk, self.cache);
-        let statistics = self.path(INDEX_STATISTICS);
-        trees::open_and_check(
-            self.report,
-            RecordType::IndexStatistics,
-            files,
-            &statistics,
-            StatisticsLayout,
-        )?;
+        if let Some(tree) = statistics {
+            trees::check(self.report, RecordType::IndexStatistics, tree)?;
+        }
         advance.by(1);
         if let Some(tree) = counts {
             trees::check(self.report, RecordType::Counts, tree)?;

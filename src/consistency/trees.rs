@@ -60,18 +60,17 @@ pub(super) fn unreadable(report: &Reporter<'_>, about: RecordType, path: &Path) 
     report.lines(Level::Error, about, &message);
 }
 
-/// Opens a tree and checks its structure. A tree that can't be opened ends Neo4j's checker; here it
-/// is reported.
-pub(super) fn open_and_check<L: Layout>(
+/// Opens a tree. One that can't be opened ends Neo4j's checker; here it is reported: `None`.
+pub(super) fn open<L: Layout>(
     report: &Reporter<'_>,
     about: RecordType,
     (disk, cache): (&dyn Disk, &PageCache),
     path: &Path,
     layout: L,
-) -> Result<(), CheckError> {
+) -> Result<Option<Tree<L>>, CheckError> {
     let opened = disk.open(path).map_err(TreeError::Disk).and_then(|file| Tree::open(cache, file, layout));
     match opened {
-        Ok(tree) => check(report, about, &tree).map(drop),
+        Ok(tree) => Ok(Some(tree)),
         Err(TreeError::Disk(error)) if error.source.kind() != std::io::ErrorKind::NotFound => {
             Err(error.into())
         }
@@ -79,7 +78,7 @@ pub(super) fn open_and_check<L: Layout>(
         Err(error) => {
             let message = format!("The tree can't be opened: {error}.\nIndex file: {}.", absolute(path));
             report.lines(Level::Error, about, &message);
-            Ok(())
+            Ok(None)
         }
     }
 }

@@ -36,6 +36,21 @@ fn any_record_may_be_wrong_and_any_file_lost() {
     in_own_process("any_record_may_be_wrong_and_any_file_lost", damage::damage);
 }
 
+/// Neo4j's checker fails then, whatever it was asked to check.
+#[test]
+fn statistics_that_cannot_be_opened_are_an_error_without_the_check_of_structures() {
+    let mut files = archive("consistency/base-r");
+    let options = CheckOptions { index_structure: false, ..CheckOptions::default() };
+    for (major, errors) in [(0, 0), (0xff, 1)] {
+        // The major version of the layout of the tree.
+        files.get_mut(Path::new("neostore.indexstats.db")).expect("statistics")[19] = major;
+        let directory = tempfile::tempdir().expect("a directory");
+        damage::write(&files, directory.path());
+        let verdict = check(directory.path(), &options).expect("checked");
+        assert_eq!((verdict.summary.errors(), verdict.is_consistent()), (errors, errors == 0));
+    }
+}
+
 /// A test starts itself once more: the memory of that process is that of the checks and of no other test.
 fn in_own_process(test: &str, damage: Damage) {
     const INSIDE: &str = "NEO4J_ADMIN_TEST_INSIDE";
