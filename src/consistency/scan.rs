@@ -4,6 +4,7 @@
 //! read about in its order, and no two threads wait for each other. 64 pages of any record size end at an id that can
 //! be divided by 64, as the ranges of the token indexes do.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::error::CheckError;
@@ -85,6 +86,7 @@ pub(super) fn scan<'s, W, R: Send>(
             if chunk >= chunks {
                 return Ok(end(state));
             }
+            fetch(slots, chunk + if chunk == 0 { 1 } else { AHEAD }, if chunk == 0 { AHEAD } else { 1 });
             let done = read_chunk(slots, high, chunk, &mut buffer)
                 .and_then(|chunk| visit(&mut state, &chunk, &mut units));
             if let Err(error) = done {
@@ -99,6 +101,17 @@ pub(super) fn scan<'s, W, R: Send>(
         return Ok(vec![work()?]);
     }
     in_threads(threads, |_| work())
+}
+
+/// Chunks that the system fetches while others are worked on.
+const AHEAD: u64 = 8;
+
+/// Lets the system fetch chunks that will be read.
+fn fetch(slots: &Slots, first: u64, count: u64) {
+    let bytes = CHUNK_PAGES.saturating_mul(slots.file().page_size() as u64);
+    if let Some(length) = NonZeroU64::new(bytes.saturating_mul(count)) {
+        slots.file().file().will_read(first.saturating_mul(bytes), length);
+    }
 }
 
 /// The pages of a store that have slots below `high`.

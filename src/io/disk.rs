@@ -128,6 +128,8 @@ pub trait DiskFile: fmt::Debug + Send + Sync {
     ) -> Result<(), DiskError> {
         self.write_vectored_at(offset, buffers)
     }
+    /// Asks the system to fetch a range that will be read soon. A hint: it waits for nothing and promises nothing.
+    fn will_read(&self, _offset: u64, _length: NonZeroU64) {}
     /// Asks the system to begin with writing a range to the medium, so that less is left for [`DiskFile::sync`]. A
     /// hint: it waits for nothing and promises nothing.
     fn begin_sync(&self, _offset: u64, _length: NonZeroU64) {}
@@ -297,6 +299,11 @@ impl DiskFile for OsFile {
             }
         }
         Ok(())
+    }
+
+    fn will_read(&self, offset: u64, length: NonZeroU64) {
+        // A file system that can't take the hint does nothing, which is no error.
+        let _ = rustix::fs::fadvise(&self.file, offset, Some(length), Advice::WillNeed);
     }
 
     fn begin_sync(&self, offset: u64, length: NonZeroU64) {

@@ -145,6 +145,10 @@ impl DiskFile for StoppingFile {
         self.below.overwrite_at(offset, buffers, before)
     }
 
+    fn will_read(&self, offset: u64, length: NonZeroU64) {
+        self.below.will_read(offset, length);
+    }
+
     fn begin_sync(&self, offset: u64, length: NonZeroU64) {
         self.below.begin_sync(offset, length);
     }

@@ -363,6 +363,10 @@ impl DiskFile for TrackedFile {
         self.note(offset, length, differences, written)
     }
 
+    fn will_read(&self, offset: u64, length: NonZeroU64) {
+        self.below.will_read(offset, length);
+    }
+
     fn begin_sync(&self, offset: u64, length: NonZeroU64) {
         self.below.begin_sync(offset, length);
     }
