@@ -55,10 +55,14 @@ impl<'a> Target<'a> {
         let texts = Texts::of(context, disk, index);
         let schema = &index.rule.schema;
         let words = (Kind::of(index) == Some(Kind::FullText) && !large).then(|| {
-            let high = match schema.entity {
-                EntityType::Node => context.high.nodes,
-                EntityType::Relationship => context.high.relationships,
+            let (high, slots) = match schema.entity {
+                EntityType::Node => (context.high.nodes, context.stores.nodes.slots()),
+                EntityType::Relationship => {
+                    (context.high.relationships, context.stores.relationships.slots())
+                }
             };
+            // A damaged id file may say anything.
+            let high = high.min(slots.file().pages().saturating_mul(slots.per_page()));
             Words::new(high, schema.property_keys.len())
         });
         (tree.is_some() || texts.is_some()).then(|| Self {

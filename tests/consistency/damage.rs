@@ -36,6 +36,23 @@ fn any_record_may_be_wrong_and_any_file_lost() {
     in_own_process("any_record_may_be_wrong_and_any_file_lost", damage::damage);
 }
 
+/// A store with a full-text index, of which something is kept for each node.
+#[test]
+fn a_high_id_may_be_anything() {
+    let mut files = archive("consistency/base-x");
+    let ids = files.get_mut(Path::new("neostore.nodestore.db.id")).expect("ids");
+    for page in [8192, 16384] {
+        // Behind the length of the header.
+        if let Some(at) = (page..page + 200).find(|&at| ids[at..at + 4] == [0, 0, 0, 28]) {
+            ids[at + 4..at + 12].copy_from_slice(&(1_u64 << 62).to_be_bytes());
+        }
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    damage::write(&files, directory.path());
+    let verdict = check(directory.path(), &CheckOptions::default()).expect("checked");
+    assert_eq!((verdict.summary.errors(), verdict.is_consistent()), (1, false));
+}
+
 /// Neo4j's checker fails then, whatever it was asked to check.
 #[test]
 fn statistics_that_cannot_be_opened_are_an_error_without_the_check_of_structures() {
